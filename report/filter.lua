@@ -1,0 +1,286 @@
+-- Pandoc filter between the report's Markdown and Typst: title and abstract, labels, figures,
+-- references and citations. vaelib/export.py says what the notebook may hold.
+-- What cannot be set stops the build with one line.
+
+local function refuse(message, ...)
+  error((message:format(...):gsub("%s+", " ")), 0)
+end
+
+local function typst(code)
+  return pandoc.RawInline("typst", code)
+end
+
+-- A Typst string literal.
+local function quoted(text)
+  return '"' .. text:gsub('[\\"]', "\\%0"):gsub("%s+", " ") .. '"'
+end
+
+-- The words without marks; pandoc ties "et al." to what follows.
+local function text_of(element)
+  return (pandoc.utils.stringify(element):gsub("\u{a0}", " "))
+end
+
+-- Labels: each is declared once.
+
+local declared = {}
+
+local function declare(label, prefix, what)
+  if not label:match("^" .. prefix .. "%-[%w%-]+$") then
+    refuse("the label of %s is '%s'; it must look like %s-name", what, label, prefix)
+  end
+  if declared[label] then refuse("the label '%s' is given twice", label) end
+  declared[label] = true
+  return label
+end
+
+local function anchor_of(inline)
+  return inline and inline.t == "RawInline" and inline.format == "html"
+    and inline.text:match('^<a id="([^"]+)">$')
+end
+
+-- The label of a paragraph that holds nothing but an anchor.
+local function lone_anchor(block)
+  return block.t == "Para" and #block.content == 2 and anchor_of(block.content[1])
+end
+
+-- Front matter: the title, the answer under it, the abstract.
+
+-- The paragraphs from a place on, taken out of the blocks; nil if there are none.
+local function take_paragraphs(blocks, place)
+  local taken = pandoc.Blocks {}
+  while blocks[place] and blocks[place].t == "Para" and not lone_anchor(blocks[place]) do
+    taken:insert(blocks:remove(place))
+  end
+  return #taken > 0 and taken or nil
+end
+
+local function take_front_matter(doc)
+  local blocks, meta = doc.blocks, doc.meta
+  local first = blocks:remove(1)
+  if not first or first.t ~= "Header" or first.level ~= 1 then
+    refuse("the first cell must start with '# Title'")
+  end
+  meta.title = first.content
+  meta["short-title"] = text_of(first):match("^[^:]+")
+  meta.lead = take_paragraphs(blocks, 1)
+  local _, place = blocks:find_if(function(block)
+    return block.t == "Header" and text_of(block) == "Abstract"
+  end)
+  if place then
+    blocks:remove(place)
+    meta.abstract = take_paragraphs(blocks, place)
+  end
+end
+
+-- Headings: ## is a section. A number typed before the words must be the one that is printed.
+
+local counts = { 0, 0, 0, 0, 0, 0 }
+
+local function set_heading(header)
+  local level = header.level - 1
+  if level == 0 then refuse("there is a second '# Title': '%s'", text_of(header)) end
+  header.level = level
+  counts[level] = counts[level] + 1
+  for deeper = level + 1, 6 do counts[deeper] = 0 end
+  local first = header.content[1]
+  local typed = first and first.t == "Str" and first.text:match("^(%d[%d%.]*)$")
+  if typed then
+    typed = typed:gsub("%.$", "")
+    local printed = table.concat(counts, ".", 1, level)
+    if typed ~= printed then
+      refuse("the heading '%s' is numbered %s by hand; it is %s", text_of(header), typed, printed)
+    end
+    header.content = { table.unpack(header.content, 3) }
+  end
+end
+
+local function take_labels(blocks)
+  local kept, label = pandoc.Blocks {}, nil
+  for _, block in ipairs(blocks) do
+    local anchor = lone_anchor(block)
+    if block.t == "Header" then
+      set_heading(block)
+      block.identifier = label or block.identifier
+      if block.identifier ~= "" then declare(block.identifier, "sec", "a heading") end
+    elseif block.t == "Table" then
+      -- Typst fits the columns to their words; pandoc would to the dashes in the Markdown
+      block.colspecs = block.colspecs:map(function(column) return { column[1] } end)
+      block.identifier = label or block.identifier
+      if block.identifier ~= "" then
+        declare(block.identifier, "tbl", "a table")
+        if #block.caption.long == 0 then refuse("%s has no caption", block.identifier) end
+      end
+    elseif label then
+      refuse("the anchor '%s' stands before neither a heading nor a table", label)
+    end
+    label = anchor
+    if not anchor then kept:insert(block) end
+  end
+  if label then refuse("the anchor '%s' stands before nothing", label) end
+  return kept
+end
+
+-- Figures: the number is the one in the label.
+
+local function set_figure(div)
+  local label = declare(div.identifier, "fig", "a figure")
+  local number = label:match("^fig%-(%a?%d+)$")
+  if not number then
+    refuse("the figure label '%s' has no number; it must look like fig-3 or fig-a1", label)
+  end
+  local opening = ("#report-figure(%s, %s, width: %s, alt: %s)["):format(
+    quoted("/" .. div.attributes.path), quoted(number:upper()), div.attributes.width,
+    quoted(text_of(div.content)))
+  local caption = pandoc.Inlines { typst(opening) }
+  caption:extend(pandoc.utils.blocks_to_inlines(div.content))
+  caption:insert(typst("] <" .. label .. ">"))
+  return pandoc.Plain(caption)
+end
+
+-- Mathematics: pandoc's own translation, mended. It drops some macros without a word, rounds \;
+-- to nothing and \! to a whole em, and writes an operator as a word, with spaces around it.
+
+local dropped = { "tag", "label", "color", "textcolor", "ref", "eqref" }
+
+local mends = {
+  { "#h%(0em%)", "thick" },
+  { " ?#h%(%-1em%)", "" }, -- Typst sets no space here that would have to be taken back
+  { '"([%a ]+)"', 'op("%1")' },
+  { 'upright%(op%(("[%a ]+")%)%)', "upright(%1)" },
+}
+
+local function set_math(math, label)
+  for _, macro in ipairs(dropped) do
+    if math.text:find("\\" .. macro .. "%f[%A]") then
+      refuse("\\%s cannot be set, in the formula %s", macro, text_of(math))
+    end
+  end
+  local code = pandoc.write(pandoc.Pandoc { pandoc.Plain { math } }, "typst"):gsub("%s+$", "")
+  for _, mend in ipairs(mends) do
+    code = code:gsub(mend[1], mend[2])
+  end
+  local options = "alt: " .. quoted(math.text)
+  if label then
+    options = options .. ', numbering: "(1)"'
+    code = code .. " <" .. label .. ">"
+  end
+  return typst("#[#set math.equation(" .. options .. ");" .. code .. "];")
+end
+
+-- References and citations.
+
+local function set_reference(link, label)
+  local numbers = {}
+  for number in text_of(link.content):gmatch("%f[%w]%u?%d+[%.%d]*") do
+    table.insert(numbers, (number:gsub("%.$", "")))
+  end
+  if #numbers > 1 then
+    refuse("[%s](#%s) holds more than one number; link each by itself", text_of(link), label)
+  end
+  local typed = numbers[1] and quoted(numbers[1]) or "none"
+  local words = link.content:walk { Space = function() return pandoc.Str("\u{a0}") end }
+  words:insert(1, typst(("#reference(<%s>, %s)["):format(label, typed)))
+  words:insert(typst("];"))
+  return words
+end
+
+local function read_bibliography()
+  local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
+  local file <close> = assert(io.open(pandoc.path.join { folder, "references.bib" }))
+  local entries = {}
+  for _, entry in ipairs(pandoc.read(file:read("a"), "bibtex").meta.references) do
+    local names = entry.author:map(function(author) return text_of(author.family) end)
+    local last = #names > 2 and " et al." or names[2] and " and " .. names[2] or ""
+    entries[entry.id] = {
+      names = names[1] .. last,
+      year = entry.issued and text_of(entry.issued):sub(1, 4),
+    }
+  end
+  return entries
+end
+
+local bibliography
+
+local function set_citation(link, key)
+  bibliography = bibliography or read_bibliography()
+  local entry = bibliography[key]
+  if not entry then refuse("'%s' is not in references.bib", key) end
+  local typed = text_of(link.content)
+  local cite = "#cite(<" .. key .. ">, form: %s);"
+  if typed == entry.names then return typst(cite:format('"author"')) end
+  if entry.year then
+    if typed == entry.names .. ", " .. entry.year then
+      return typst(cite:format('"author"') .. ", " .. cite:format('"year"'))
+    end
+    if typed == ("%s (%s)"):format(entry.names, entry.year) then
+      return typst(cite:format('"prose"'))
+    end
+  end
+  local right = entry.names .. (entry.year and ", " .. entry.year or "")
+  refuse("[%s](#ref-%s) must read '%s'", typed, key, right)
+end
+
+local function set_link(link)
+  local kind, name = link.target:match("^#(%a+)%-(.+)$")
+  if kind == "ref" then return set_citation(link, name) end
+  if kind == "fig" or kind == "tbl" or kind == "eq" or kind == "sec" then
+    return set_reference(link, link.target:sub(2))
+  end
+  if link.target:match("^#") then
+    refuse("[%s](%s) refers to no figure, table, equation, section or reference",
+      text_of(link), link.target)
+  end
+  if link.target:match("^%a+:") then return nil end
+  return link.content -- a file beside the notebook: the words stay
+end
+
+-- The equation that an anchor at this place names, and where it is: <a id="eq-x"></a>, $$...$$.
+local function labelled_equation(inlines, place, label)
+  local found = place + 2 -- after <a> and </a>
+  while inlines[found] and (inlines[found].t == "Space" or inlines[found].t == "SoftBreak") do
+    found = found + 1
+  end
+  local math = inlines[found]
+  if not (math and math.t == "Math" and math.mathtype == "DisplayMath") then
+    refuse("the anchor '%s' does not stand alone, nor right before an equation", label)
+  end
+  return set_math(math, declare(label, "eq", "an equation")), found
+end
+
+local function set_inlines(inlines)
+  local set, place = pandoc.Inlines {}, 1
+  while place <= #inlines do
+    local inline, label = inlines[place], anchor_of(inlines[place])
+    if label then
+      inline, place = labelled_equation(inlines, place, label)
+    elseif inline.t == "Math" then
+      inline = set_math(inline)
+    elseif inline.t == "Image" then
+      refuse("the picture '%s' is in the running text; show it as a figure", inline.src)
+    end
+    set:insert(inline)
+    place = place + 1
+  end
+  return set
+end
+
+local function check_raw(raw)
+  if raw.format == "typst" then return nil end
+  if raw.text:match("^%s*<!%-%-.*%-%->%s*$") then return {} end
+  refuse("'%s' is raw %s, which cannot be set", raw.text, raw.format:upper())
+end
+
+local function set_document(doc)
+  take_front_matter(doc)
+  doc.blocks = take_labels(doc.blocks)
+  return doc
+end
+
+return {
+  { Pandoc = set_document },
+  -- before the formulas, so that a picture's description has them in words
+  { Div = function(div) if div.classes:includes("figure") then return set_figure(div) end end },
+  { Inlines = set_inlines },
+  { Link = set_link },
+  { RawInline = check_raw, RawBlock = check_raw },
+}

@@ -1,0 +1,54 @@
+"""What the tests share: caches and runs in a temporary folder, and small sources of faces."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# Set before anything imports vaelib.paths, and inherited by the processes that tests start.
+_HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
+os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
+os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder of so many photos, each different: smooth, so that resizing keeps them."""
+
+    def make(count: int, name: str = "photos", size: tuple[int, int] = (89, 109)) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        for number in range(count):
+            coarse = np.random.default_rng(number).integers(0, 256, (4, 3, 3), dtype=np.uint8)
+            smooth = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+            smooth.save(folder / f"{number:06}.jpg", quality=95)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def celeba_folder(photo_folder: Callable[..., Path]) -> Callable[..., Path]:
+    """Make a copy of CelebA in torchvision's layout, with three attributes."""
+
+    def make(count: int, name: str = "celeba") -> Path:
+        photos = photo_folder(count, f"{name}/img_align_celeba")
+        rows, parts = [], []
+        for number, photo in enumerate(sorted(photos.iterdir())):
+            rows.append(f"{photo.name} {1 if number % 2 else -1}  1 -1\n")
+            parts.append(f"{photo.name} {0 if number < count - 20 else 1 + number % 2}\n")
+        head = f"{count}\nSmiling Young Eyeglasses \n"
+        (photos.parent / "list_attr_celeba.txt").write_text(head + "".join(rows))
+        (photos.parent / "list_eval_partition.txt").write_text("".join(parts))
+        return photos.parent
+
+    return make

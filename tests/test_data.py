@@ -1,0 +1,541 @@
+"""Faces are decoded, cached and described as `vaelib.data` says."""
+
+import shutil
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from vaelib import data, faces, paths, sources
+from vaelib.config import PRESETS, Preset
+from vaelib.errors import InputError
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Stand noise in for procedural faces, which take longer; lists what was asked for."""
+    asked = []
+
+    def generate(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        asked.append((n, seed))
+        random = np.random.default_rng(seed)
+        pixels = random.integers(0, 256, (n, 3, 64, 48), dtype=np.uint8)
+        return pixels, random.random((n, len(faces.ATTRIBUTES))) < 0.5
+
+    monkeypatch.setattr(faces, "generate", generate)
+    return asked
+
+
+def no_decoding(*_: object) -> NDArray[np.uint8]:
+    raise AssertionError("a photo was decoded")
+
+
+def decoded(image: Image.Image, path: Path, **options: Any) -> NDArray[np.int64]:
+    """The image after a stay on disk and our decoding, as (64, 48, 3)."""
+    image.save(path, **options)
+    return data.decode(path, data.ASPECT_TOLERANCE).transpose(1, 2, 0).astype(np.int64)
+
+
+def quarters(size: tuple[int, int] = (96, 128)) -> Image.Image:
+    """Red, green, blue and white from the upper left on, row by row: no two ways up look alike."""
+    colours = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+    return Image.fromarray(colours).resize(size, Image.Resampling.NEAREST)
+
+
+def corners(image: NDArray[np.int64]) -> str:
+    """The colours of the four corners, as initials."""
+    names = {(255, 0, 0): "r", (0, 255, 0): "g", (0, 0, 255): "b", (255, 255, 255): "w"}
+    return "".join(
+        names.get(tuple((image[y, x] + 8) // 255 * 255), "?") for y in (2, -3) for x in (2, -3)
+    )
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The message that the call is refused with: always a single line."""
+    with pytest.raises(InputError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- one photo
+
+
+def test_a_celeba_photo_becomes_what_torchvisions_resize_makes_of_it(photo_folder: Make) -> None:
+    photo = photo_folder(1, size=(178, 218)) / "000000.jpg"
+    with Image.open(photo) as image:
+        expected = np.asarray(image.resize((48, 64), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(data.decode(photo, 0.1).transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("size", [(801, 981), (1603, 1955)])
+def test_a_large_jpeg_decoded_at_a_part_of_its_size_looks_the_same(
+    photo_folder: Make, size: tuple[int, int]
+) -> None:
+    photo = photo_folder(1, size=size) / "000000.jpg"
+    with Image.open(photo) as image:
+        expected = np.asarray(image.resize((48, 64), Image.Resampling.BILINEAR))
+    found = data.decode(photo, 0.1).transpose(1, 2, 0)
+    assert np.abs(found.astype(float) - expected).mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("orientation", "seen"),
+    list(enumerate(["rgbw", "grwb", "wbgr", "bwrg", "rbgw", "brwg", "wgbr", "gwrb"], start=1)),
+)
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_exif_orientation_is_applied(
+    tmp_path: Path, orientation: int, seen: str, ending: str
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    size = (109, 89) if orientation >= 5 else (89, 109)  # so that upright it needs no crop
+    image = decoded(quarters(size), tmp_path / f"turned.{ending}", exif=exif)
+    assert corners(image) == seen
+
+
+def test_a_turned_photo_is_cropped_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    # On its side 96 x 300: upright 300 x 96, so the middle 78 columns of 300 remain.
+    lying = Image.new("RGB", (96, 300), "red")
+    lying.paste((255, 255, 255), (0, 110, 96, 190))
+    assert decoded(lying, tmp_path / "turned.png", exif=exif).min() == 255
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "YCbCr", "L", "1", "LA"])
+def test_every_mode_comes_out_in_rgb(tmp_path: Path, mode: str) -> None:
+    ending = "jpg" if mode in ("CMYK", "YCbCr") else "png"
+    image = decoded(quarters().convert(mode), tmp_path / f"image.{ending}", quality=100)
+    assert image.shape == (64, 48, 3)
+    grey = mode in ("L", "1", "LA")
+    assert (image[..., 0] == image[..., 2]).all() == grey
+    assert corners(image)[3] == "w"
+    assert corners(image) == "rgbw" or grey
+
+
+def test_clear_parts_become_white(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (96, 128), (255, 0, 0, 0))
+    assert decoded(clear, tmp_path / "clear.png").min() == 255
+
+
+def test_half_clear_parts_are_mixed_with_white(tmp_path: Path) -> None:
+    half = Image.new("RGBA", (96, 128), (0, 0, 0, 128))
+    np.testing.assert_allclose(decoded(half, tmp_path / "half.webp", lossless=True), 127, atol=1)
+
+
+def test_a_clear_colour_of_a_palette_becomes_white(tmp_path: Path) -> None:
+    flat = Image.new("P", (96, 128), 0)
+    flat.putpalette([200, 30, 30, 0, 0, 0])
+    assert decoded(flat, tmp_path / "flat.png", transparency=0).min() == 255
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path: Path, ending: str) -> None:
+    ramp = np.linspace(0, 65535, 128).astype(np.uint16)[:, None].repeat(96, axis=1)
+    image = decoded(Image.fromarray(ramp), tmp_path / f"ramp.{ending}")
+    np.testing.assert_allclose(image[:, 24, 0], np.linspace(1, 254, 64), atol=1.5)
+
+
+def test_a_wide_photo_is_cropped_to_its_middle(tmp_path: Path) -> None:
+    wide = Image.new("RGB", (400, 218), "red")
+    wide.paste((255, 255, 255), (111, 0, 289, 218))
+    assert decoded(wide, tmp_path / "wide.png").min() == 255
+
+
+def test_a_tall_photo_is_cropped_to_its_middle(tmp_path: Path) -> None:
+    tall = Image.new("RGB", (178, 500), "red")
+    tall.paste((255, 255, 255), (0, 141, 178, 359))
+    assert decoded(tall, tmp_path / "tall.png").min() == 255
+
+
+def test_a_photo_within_10_percent_of_celebas_aspect_is_kept_whole(tmp_path: Path) -> None:
+    nearly = Image.new("RGB", (194, 218), "white")  # 9 % too wide
+    nearly.paste((255, 0, 0), (0, 0, 8, 218))
+    assert decoded(nearly, tmp_path / "nearly.png")[:, 0, 1].max() == 0
+
+
+def test_a_photo_11_percent_off_celebas_aspect_is_cropped(tmp_path: Path) -> None:
+    wide = Image.new("RGB", (198, 218), "white")
+    wide.paste((255, 0, 0), (0, 0, 8, 218))
+    assert decoded(wide, tmp_path / "wide.png").min() == 255
+
+
+def test_a_celeba_photo_is_kept_whole_whatever_its_aspect(
+    celeba_folder: Make, photo_folder: Make
+) -> None:
+    folder = celeba_folder(64)
+    square = Image.new("RGB", (218, 218), "red")
+    square.paste((255, 255, 255), (20, 0, 198, 218))
+    square.save(folder / "img_align_celeba/000000.jpg")
+    assert data.load(str(folder)).images[0, 1, :, 0].max() < 20
+
+
+# --- broken photos
+
+
+def break_photos(folder: Path, count: int) -> list[str]:
+    """Make junk of every eleventh photo, so many of them."""
+    names = [f"{11 * number:06}.jpg" for number in range(count)]
+    for name in names:
+        (folder / name).write_bytes(b"no photo at all")
+    return names
+
+
+def test_broken_photos_are_left_out_and_named(
+    photo_folder: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photo_folder(201, size=(24, 29))
+    whole = data.load(str(folder))
+    names = break_photos(folder, 2)
+    some = data.load(str(folder))
+    assert some.broken == tuple(names)
+    kept = [number for number in range(201) if number not in (0, 11)]
+    assert torch.equal(some.images, whole.images[kept])
+    assert torch.equal(some.split, whole.split[kept])
+    assert capsys.readouterr().err == (f"left out 2 broken images of 201: {names[0]}, {names[1]}\n")
+
+
+def test_attributes_and_split_stay_with_their_faces_when_others_are_broken(
+    celeba_folder: Make,
+) -> None:
+    folder = celeba_folder(201)
+    break_photos(folder / "img_align_celeba", 2)
+    faces = data.load(str(folder))
+    kept = [number for number in range(201) if number not in (0, 11)]
+    assert faces.where("Smiling").tolist() == [number % 2 == 1 for number in kept]
+    assert faces.split.tolist() == ([0] * 181 + [2, 1] * 10)[2:]
+
+
+def test_one_percent_of_broken_photos_is_too_many(photo_folder: Make, own_cache: Path) -> None:
+    folder = photo_folder(100, size=(24, 29))
+    names = break_photos(folder, 1)
+    assert f"1 of 100 photos cannot be decoded: {names[0]}" in refusal(
+        lambda: data.load(str(folder))
+    )
+    assert list(own_cache.iterdir()) == []
+
+
+def test_many_broken_photos_are_named_by_the_first_three(photo_folder: Make) -> None:
+    folder = photo_folder(64, size=(24, 29))
+    names = break_photos(folder, 5)
+    message = refusal(lambda: data.load(str(folder)))
+    assert f"5 of 64 photos cannot be decoded: {', '.join(names[:3])}, ...;" in message
+
+
+def test_a_photo_cut_short_is_broken(photo_folder: Make) -> None:
+    photo = photo_folder(1) / "000000.jpg"
+    photo.write_bytes(photo.read_bytes()[:-300])
+    with pytest.raises(OSError, match="truncated"):
+        data.decode(photo, 0.1)
+
+
+def test_more_than_50_megapixels_are_not_decoded(tmp_path: Path) -> None:
+    Image.new("1", (10_000, 5_001)).save(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match="10000 x 5001"):
+        data.decode(tmp_path / "bomb.png", 0.1)
+
+
+# --- what load returns
+
+
+def test_faces_of_a_plain_folder_have_a_split_and_no_attributes(photo_folder: Make) -> None:
+    faces = data.load(str(photo_folder(70)))
+    assert (faces.kind, faces.name, faces.attribute_names) == ("photos", "photos", ())
+    assert faces.attributes is None
+    assert (faces.images.dtype, tuple(faces.images.shape)) == (torch.uint8, (70, 3, 64, 48))
+    assert (faces.split.dtype, faces.broken) == (torch.uint8, ())
+
+
+def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make) -> None:
+    folder = photo_folder(70)
+    images = data.load(str(folder)).images
+    for number in (0, 33, 69):
+        expected = data.decode(folder / f"{number:06}.jpg", 0.1)
+        np.testing.assert_array_equal(images[number].numpy(), expected)
+
+
+def test_faces_of_celeba_have_its_attributes_and_its_split(celeba_folder: Make) -> None:
+    faces = data.load(str(celeba_folder(84)))
+    assert (faces.kind, faces.attribute_names) == ("celeba", ("Smiling", "Young", "Eyeglasses"))
+    assert faces.where("Smiling").tolist() == [False, True] * 42
+    assert faces.validation.tolist() == list(range(64, 84, 2))
+
+
+def test_no_face_is_in_two_splits_and_none_is_in_no_split(photo_folder: Make) -> None:
+    faces = data.load(str(photo_folder(100, size=(24, 29))))
+    together = torch.cat([faces.train, faces.validation, faces.test])
+    assert together.dtype == torch.int64
+    assert together.sort().values.tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_preset_decides_how_many_faces_are_drawn(
+    preset: str, drawn: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        PRESETS, preset, Preset(images=1, batch_size=1, synthetic_faces=70 + len(preset))
+    )
+    faces_drawn = data.load("synthetic", preset)
+    assert drawn == [(70 + len(preset), 0)]
+    assert len(faces_drawn.images) == 70 + len(preset)
+
+
+def test_drawn_faces_carry_their_attributes(drawn: list[tuple[int, int]]) -> None:
+    found = data.load("synthetic", "smoke")
+    images, attributes = faces.generate(PRESETS["smoke"].synthetic_faces, 0)
+    assert (found.kind, found.name) == ("synthetic", "synthetic")
+    assert found.attribute_names == faces.ATTRIBUTES
+    assert found.attributes is not None
+    np.testing.assert_array_equal(found.attributes.numpy(), attributes)
+    np.testing.assert_array_equal(found.images.numpy(), images)
+
+
+def test_procedural_faces_as_really_drawn_load_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "smoke", Preset(images=1, batch_size=1, synthetic_faces=100))
+    found = data.load("synthetic", "smoke")
+    assert tuple(found.images.shape) == (100, 3, 64, 48)
+    assert found.where(faces.ATTRIBUTES[0]).shape == (100,)
+
+
+def test_the_preset_leaves_photos_alone(photo_folder: Make) -> None:
+    folder = str(photo_folder(64))
+    assert data.load(folder, "smoke").fingerprint == data.load(folder, "full").fingerprint
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    message = refusal(lambda: data.load("synthetic", "qiuck"))
+    assert "'qiuck'" in message
+    assert "smoke, quick, full" in message
+
+
+def test_the_caller_may_name_the_data(photo_folder: Make, own_cache: Path) -> None:
+    faces = data.load(str(photo_folder(64)), name="family")
+    assert faces.name == "family"
+    assert [folder.name for folder in own_cache.iterdir()] == [f"family-{faces.fingerprint[:12]}"]
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "my faces", "-x"])
+def test_a_name_unfit_for_a_folder_is_refused(photo_folder: Make, name: str) -> None:
+    assert repr(name) in refusal(lambda: data.load("synthetic", name=name))
+
+
+def test_an_unknown_attribute_is_refused_with_the_known_ones(celeba_folder: Make) -> None:
+    faces = data.load(str(celeba_folder(64)))
+    message = refusal(lambda: faces.where("Glasses"))
+    assert "'Glasses'" in message
+    assert "Smiling, Young, Eyeglasses" in message
+
+
+def test_asking_plain_photos_for_an_attribute_is_refused(photo_folder: Make) -> None:
+    faces = data.load(str(photo_folder(64)))
+    assert "carry no attributes" in refusal(lambda: faces.where("Smiling"))
+
+
+# --- the cache
+
+
+def test_a_second_load_decodes_nothing(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(celeba_folder(84))
+    first = data.load(folder)
+    monkeypatch.setattr(data, "prepare", no_decoding)
+    second = data.load(folder)
+    assert torch.equal(first.images, second.images)
+    assert torch.equal(first.where("Smiling"), second.where("Smiling"))
+    assert torch.equal(first.split, second.split)
+    assert (first.fingerprint, first.kind, first.attribute_names) == (
+        second.fingerprint,
+        second.kind,
+        second.attribute_names,
+    )
+
+
+def test_a_changed_photo_is_seen(photo_folder: Make) -> None:
+    folder = photo_folder(64)
+    before = data.load(str(folder))
+    Image.new("RGB", (89, 109), "white").save(folder / "000005.jpg")
+    after = data.load(str(folder))
+    assert after.fingerprint != before.fingerprint
+    assert after.images[5].min() == 255
+
+
+def test_writing_to_the_images_changes_no_file(photo_folder: Make) -> None:
+    folder = str(photo_folder(64))
+    with warnings.catch_warnings(action="error"):
+        images = data.load(folder).images
+    kept = images.clone()
+    images.zero_()
+    assert torch.equal(data.load(folder).images, kept)
+
+
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "attributes.npy", "facts.json"])
+@pytest.mark.parametrize("harm", ["missing", "cut short", "empty"])
+def test_an_incomplete_cache_is_made_again(
+    celeba_folder: Make, own_cache: Path, file: str, harm: str
+) -> None:
+    folder = str(celeba_folder(64))
+    whole = data.load(folder).images.clone()
+    [cached] = own_cache.iterdir()
+    content = (cached / file).read_bytes()
+    (cached / file).unlink()
+    if harm != "missing":
+        (cached / file).write_bytes(content[: len(content) // 2 if harm == "cut short" else 0])
+    again = data.load(folder)
+    assert torch.equal(again.images, whole)
+    assert again.where("Young").all()
+    assert (cached / file).read_bytes() == content
+    assert list(own_cache.iterdir()) == [cached]
+
+
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "attributes.npy"])
+def test_a_cache_of_the_wrong_sizes_is_made_again(
+    celeba_folder: Make, own_cache: Path, file: str
+) -> None:
+    folder = str(celeba_folder(64))
+    data.load(folder)
+    [cached] = own_cache.iterdir()
+    content = (cached / file).read_bytes()
+    np.save(cached / file, np.load(cached / file)[:-1])
+    data.load(folder)
+    assert (cached / file).read_bytes() == content
+
+
+def test_a_cache_of_other_faces_is_made_again(photo_folder: Make, own_cache: Path) -> None:
+    folder = str(photo_folder(64))
+    whole = data.load(folder).images.clone()
+    [cached] = own_cache.iterdir()
+    facts = (cached / "facts.json").read_text()
+    (cached / "facts.json").write_text(facts.replace('"fingerprint": "', '"fingerprint": "not '))
+    np.save(cached / "images.npy", np.zeros((64, 3, 64, 48), np.uint8))
+    assert torch.equal(data.load(folder).images, whole)
+
+
+def test_a_failed_preparation_leaves_nothing_behind(
+    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> NDArray[np.uint8]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "decode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        data.load(str(photo_folder(64)))
+    assert list(own_cache.iterdir()) == []
+
+
+def test_the_slower_of_two_preparations_uses_the_faces_of_the_faster(
+    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = data.prepare
+
+    def overtaken(source: sources.Source, count: int, fingerprint: str, aside: Path) -> None:
+        prepare(source, count, fingerprint, aside)
+        shutil.copytree(aside, own_cache / f"photos-{fingerprint[:12]}")
+        (own_cache / f"photos-{fingerprint[:12]}" / "faster").touch()
+
+    monkeypatch.setattr(data, "prepare", overtaken)
+    faces = data.load(str(photo_folder(64)))
+    assert len(faces.images) == 64
+    [cached] = own_cache.iterdir()
+    assert (cached / "faster").exists()
+
+
+def test_loads_at_the_same_time_do_not_spoil_each_other(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    folder = str(photo_folder(64))
+    found: list[data.FaceSet] = []
+    threads = [threading.Thread(target=lambda: found.append(data.load(folder))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(torch.equal(faces.images, found[0].images) for faces in found)
+    assert len(list(own_cache.iterdir())) == 1
+
+
+def test_a_cache_folder_that_cannot_be_made_is_refused(
+    photo_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "file" / "cache")
+    assert "set VAELIB_CACHE" in refusal(lambda: data.load(str(photo_folder(64))))
+
+
+def test_a_disk_without_room_is_refused_before_it_is_filled(
+    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(own_cache.parent)._replace(free=64 * 9216 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    assert "MB free" in refusal(lambda: data.load(str(photo_folder(64))))
+    assert list(own_cache.iterdir()) == []
+
+
+# --- from bytes to the network's range and back
+
+
+def test_all_256_greys_survive_the_way_to_float_and_back() -> None:
+    greys = torch.arange(256, dtype=torch.uint8).repeat(1, 3, 2, 1)
+    floats = data.to_float(greys)
+    assert (floats.dtype, floats.min().item(), floats.max().item()) == (torch.float32, -1.0, 1.0)
+    assert torch.equal(data.to_uint8(floats), greys)
+
+
+def test_values_out_of_range_are_clamped_and_others_rounded() -> None:
+    images = torch.tensor([-1.5, -1 + 0.6 / 127.5, -1 + 0.4 / 127.5, 7.0])
+    assert data.to_uint8(images).tolist() == [0, 1, 0, 255]
+
+
+def test_conversions_leave_their_input_alone() -> None:
+    images = torch.tensor([[0.25, -0.5]])
+    data.to_uint8(images)
+    assert images.tolist() == [[0.25, -0.5]]
+
+
+def test_flip_mirrors_exactly_the_images_that_the_mask_names() -> None:
+    batch = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    flipped = data.flip(batch, torch.tensor([False, True]))
+    assert torch.equal(flipped[0], batch[0])
+    assert torch.equal(flipped[1], batch[1, :, :, [4, 3, 2, 1, 0]])
+
+
+# --- real photos, where they are at hand
+
+
+def real(folder: str) -> str:
+    found = paths.ROOT.parent / "shared" / "data" / folder
+    if not found.is_dir():
+        pytest.skip(f"there is no {folder} beside the project in shared/data")
+    return str(found)
+
+
+def test_celeba8k_has_8000_faces_in_its_own_split_with_40_attributes() -> None:
+    faces = data.load(real("celeba8k"))
+    assert (faces.kind, len(faces.images), faces.broken) == ("celeba", 8_000, ())
+    assert [len(part) for part in (faces.train, faces.validation, faces.test)] == [7_000, 500, 500]
+    assert len(faces.attribute_names) == 40
+    assert faces.where("Eyeglasses").float().mean().item() == pytest.approx(0.065, abs=0.005)
+
+
+def test_openfaces_has_2381_faces_without_attributes() -> None:
+    faces = data.load(real("openfaces"))
+    assert (faces.kind, faces.name, len(faces.images)) == ("photos", "openfaces", 2_381)
+    assert faces.attributes is None
+    assert faces.broken == ()

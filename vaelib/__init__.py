@@ -1,0 +1,1 @@
+"""vaelib: a measured reproduction of a report on faces from variational autoencoders."""

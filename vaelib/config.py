@@ -1,0 +1,105 @@
+"""What can be trained: one experiment, the report's seven, and how long each preset trains them."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, get_args
+
+from vaelib.errors import InputError
+
+IMAGE_SHAPE = (3, 64, 48)  # channels, height, width: portrait, never square
+
+KLReading = Literal["standard", "plus_one", "centre_pull"]
+Precision = Literal["float32", "bfloat16"]
+
+LAM_RANGE = (0.0, 1.0)
+LATENT_RANGE = (1, 1024)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides what a training run ends in, besides the faces themselves.
+
+    Raises InputError when a value is out of range.
+    """
+
+    lam: float = 1e-5  # weight of the KL term against the mean squared error
+    latent: int = 64  # size of z
+    kl_reading: KLReading = "standard"  # which KL term is minimised, see vaelib.loss
+    images: int = 40_000  # training budget: images seen
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # Adam
+    seed: int = 0
+    precision: Precision = "float32"  # of the convolutions; the loss is always float32
+
+    def __post_init__(self) -> None:
+        low, high = LAM_RANGE
+        if not (math.isfinite(self.lam) and low <= self.lam <= high):
+            raise InputError(f"lam is {self.lam}; it must lie between {low:g} and {high:g}")
+        if not LATENT_RANGE[0] <= self.latent <= LATENT_RANGE[1]:
+            raise InputError(f"latent is {self.latent}; it must lie between 1 and 1024")
+        if self.images < 1 or self.batch_size < 1:
+            raise InputError(
+                f"images is {self.images}, batch_size is {self.batch_size}; both must be positive"
+            )
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(f"learning_rate is {self.learning_rate}; it must be positive")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; it must not be negative")
+        for name, value, allowed in (
+            ("kl_reading", self.kl_reading, get_args(KLReading)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if value not in allowed:
+                raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+
+    def key(self, fingerprint: str) -> str:
+        """Name of the run on the faces with this fingerprint: readable, then a hash of all."""
+        told = json.dumps({**asdict(self), "faces": fingerprint}, sort_keys=True)
+        digest = hashlib.sha256(told.encode()).hexdigest()[:10]
+        return f"lam{self.lam:.0e}_latent{self.latent}_{self.kl_reading}_seed{self.seed}_{digest}"
+
+
+SEVEN: dict[str, Experiment] = {
+    "lam-1e-3": Experiment(lam=1e-3),
+    "lam-1e-4": Experiment(lam=1e-4),
+    "lam-1e-5": Experiment(lam=1e-5),
+    "lam-1e-6": Experiment(lam=1e-6),
+    "latent-32": Experiment(latent=32),
+    "latent-128": Experiment(latent=128),
+    "centred": Experiment(kl_reading="centre_pull"),
+}
+
+BASE = "lam-1e-5"  # the model that the other studies vary
+LAMBDA_STUDY = ("lam-1e-3", "lam-1e-4", BASE, "lam-1e-6")
+LATENT_STUDY = ("latent-32", BASE, "latent-128")
+CENTRED_STUDY = (BASE, "centred")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much to spend on each model, and how many procedural faces to draw."""
+
+    images: int  # images seen per model
+    batch_size: int
+    synthetic_faces: int  # size of the procedural data set, where that is the data
+
+
+PRESETS: dict[str, Preset] = {
+    "smoke": Preset(images=2_000, batch_size=32, synthetic_faces=1_500),
+    "quick": Preset(images=40_000, batch_size=64, synthetic_faces=20_000),
+    "full": Preset(images=3_000_000, batch_size=256, synthetic_faces=100_000),
+}
+
+
+def at_preset(experiment: Experiment, preset: str, seed: int, precision: Precision) -> Experiment:
+    """The experiment with the budget of a preset, for one seed and one precision."""
+    chosen = PRESETS[preset]
+    return replace(
+        experiment,
+        images=chosen.images,
+        batch_size=chosen.batch_size,
+        seed=seed,
+        precision=precision,
+    )

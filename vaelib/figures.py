@@ -1,0 +1,122 @@
+"""One style for all figures; one function per kind of figure. Tensors in, a picture out."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from vaelib.data import to_uint8
+from vaelib.train import Run
+
+ENLARGED = 3  # face pixels are drawn as squares of 3 x 3, so that print shows them as they are
+GAP = 2  # white pixels between faces, before enlarging
+DOTS_PER_INCH = 200
+WIDTH_INCHES = 6.3
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "legend.frameon": False,
+}
+# Colour-blind safe (Okabe and Ito), in a fixed order.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#444444")
+
+
+def face_sheet(images: Tensor, columns: int) -> Image.Image:
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white."""
+    pixels = images if images.dtype == torch.uint8 else to_uint8(images)
+    grid = make_grid(pixels, nrow=columns, padding=GAP, pad_value=255)[:, GAP:-GAP, GAP:-GAP]
+    enlarged = grid.permute(1, 2, 0).numpy().repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    return Image.fromarray(np.ascontiguousarray(enlarged))
+
+
+def interpolation_sheet(images: Tensor) -> Image.Image:
+    """Interpolations (rows, steps, 3, 64, 48) in [-1, 1], each a row from left to right."""
+    return face_sheet(images.flatten(0, 1), columns=images.shape[1])
+
+
+def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
+    """Reconstruction error and KL on validation faces against images seen, a line per model."""
+    figure, (left, right) = _axes(1, 2, height=2.6)
+    for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
+        rows = run.curve("validation")
+        seen = [row.images_seen / 1000 for row in rows]
+        left.plot(seen, [row.reconstruction for row in rows], color=colour, label=name)
+        right.plot(seen, [row.kl for row in rows], color=colour, label=name)
+    left.set(xlabel="images seen (thousands)", ylabel="mean squared error", yscale="log")
+    right.set(xlabel="images seen (thousands)", ylabel="KL (nats)", yscale="log")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("{x:g}")
+    left.legend()
+    return _drawn(figure)
+
+
+def training_curve(run: Run) -> Image.Image:
+    """The loss of one model as it falls, on training and on validation faces."""
+    figure, (axes,) = _axes(1, 1, height=2.6)
+    lam = run.experiment.lam
+    for split, colour in (("train", COLOURS[0]), ("validation", COLOURS[5])):
+        rows = [row for row in run.curve(split) if row.images_seen]
+        seen = [row.images_seen / 1000 for row in rows]
+        total = [row.reconstruction + lam * row.kl for row in rows]
+        axes.plot(seen, total, color=colour, label=split)
+    axes.set(xlabel="images seen (thousands)", ylabel="loss", ylim=(0, None))
+    axes.legend()
+    return _drawn(figure)
+
+
+def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
+    """One horizontal bar per name, with its value written out."""
+    figure, (axes,) = _axes(1, 1, height=0.5 + 0.3 * len(values))
+    drawn = axes.barh(list(values), list(values.values()), color=COLOURS[0], height=0.6)
+    axes.bar_label(drawn, fmt="%.3g", padding=3)
+    axes.invert_yaxis()
+    axes.set(xlabel=xlabel)
+    axes.grid(axis="y", visible=False)
+    return _drawn(figure)
+
+
+def latent_use(runs: Mapping[str, Tensor]) -> Image.Image:
+    """KL of each latent in nats, most used first, a line per model; runs: name to (latent,)."""
+    figure, (axes,) = _axes(1, 1, height=2.6)
+    for (name, nats), colour in zip(runs.items(), COLOURS, strict=False):
+        ranked = nats.sort(descending=True).values
+        axes.plot(range(1, len(ranked) + 1), ranked, color=colour, label=name)
+    axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
+    axes.legend()
+    return _drawn(figure)
+
+
+def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image:
+    """Densities of several sets of values in one panel."""
+    figure, (axes,) = _axes(1, 1, height=2.4)
+    for (name, numbers), colour in zip(values.items(), COLOURS, strict=False):
+        axes.hist(numbers, bins=60, density=True, histtype="step", color=colour, label=name)
+    axes.set(xlabel=xlabel, ylabel="density")
+    axes.legend()
+    return _drawn(figure)
+
+
+def _axes(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    # Figure without pyplot: no global state, no window, the same in a notebook and on a cluster.
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.flat)
+
+
+def _drawn(figure: Figure) -> Image.Image:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    with Image.open(picture) as drawn:
+        return drawn.convert("RGB")

@@ -1,0 +1,227 @@
+"""The whole report from one command: `python -m vaelib.reproduce`.
+
+Runs the notebooks in order, each in a fresh kernel of this very interpreter, then typesets the PDF.
+"""
+
+import argparse
+import copy
+import logging
+import os
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+from papermill.inspection import inspect_notebook
+
+from vaelib import files, paths, progress
+from vaelib.config import PRESETS, SEVEN
+from vaelib.errors import InputError, exit_with
+from vaelib.export import export_pdf
+from vaelib.study import Study, open_study
+from vaelib.train import is_finished
+
+NOTEBOOKS = (
+    "01_data",
+    "02_training",
+    "03_lambda_study",
+    "04_latent_study",
+    "05_centred_z",
+    "06_report",
+)
+
+Parameters = dict[str, str | int]
+
+
+class ThisPython(AsyncKernelManager):
+    """Kernels of the running interpreter, whatever other kernels the machine has registered."""
+
+    def __init__(self, **settings: Any) -> None:
+        # Sockets in the file system: nothing listens on the network.
+        super().__init__(**{**settings, "transport": "ipc"})
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
+        return KernelSpec(
+            argv=[*argv, "-f", "{connection_file}"], display_name="Python 3", language="python"
+        )
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook stopped with an error: its name, the cell and the error in one line."""
+
+
+def run_notebook(source: Path, executed: Path, parameters: Parameters) -> None:
+    """Execute one notebook with these parameters into the file `executed`, whole or not at all.
+
+    Raises InputError for a parameter that the notebook does not have, and NotebookFailed for an
+    error in a cell; then what was executed until there lies beside it as NAME.part.ipynb.
+    """
+    check_parameters(source, parameters)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    part = executed.with_suffix(".part.ipynb")
+    try:
+        execute_notebook(
+            source,
+            part,
+            parameters=parameters,
+            cwd=source.parent,
+            kernel_name="python3",
+            kernel_manager_class=ThisPython,
+            progress_bar=False,
+        )
+    except PapermillExecutionError as error:
+        raise NotebookFailed(
+            f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}"
+            f" (executed so far: {part})"
+        ) from None
+    part.replace(executed)
+
+
+def check_parameters(source: Path, parameters: Parameters) -> None:
+    """Raise InputError if the notebook has no parameter of one of these names."""
+    known = set(inspect_notebook(source))
+    for unknown in sorted(set(parameters) - known):
+        raise InputError(
+            f"{source.name} has no parameter {unknown!r}; it has {', '.join(sorted(known))}"
+        )
+
+
+def reproduce(study: Study, data: str, name: str, out: Path) -> Path:
+    """Run all notebooks on the study's faces and typeset the report; the path of the PDF."""
+    parameters: Parameters = {
+        "data": data,
+        "preset": study.preset,
+        "name": name,
+        "out": str(out),
+        "seed": study.seed,
+    }
+    for notebook in NOTEBOOKS:
+        check_parameters(paths.NOTEBOOKS / f"{notebook}.ipynb", parameters)
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "progress"
+        os.environ[progress.FILE_VARIABLE] = str(told)
+        try:
+            with progress.following(told, models=missing(study)) as heading:
+                for notebook in NOTEBOOKS:
+                    heading(notebook)
+                    run_notebook(
+                        paths.NOTEBOOKS / f"{notebook}.ipynb",
+                        executed_notebook(study, out, notebook),
+                        parameters,
+                    )
+        finally:
+            del os.environ[progress.FILE_VARIABLE]
+    pdf = out / "report" / f"{study.faces.name}.pdf"
+    export_pdf(executed_notebook(study, out, NOTEBOOKS[-1]), pdf, figures_root=out)
+    return pdf
+
+
+def missing(study: Study) -> list[str]:
+    """Which of the seven models have still to be trained."""
+    return [name for name in SEVEN if not is_finished(study.experiment(name), study.faces)]
+
+
+def executed_notebook(study: Study, out: Path, notebook: str) -> Path:
+    return out / "build" / study.faces.name / f"{notebook}.ipynb"
+
+
+def keep_outputs(executed: Path, committed: Path) -> None:
+    """Put the outputs of an executed notebook into the notebook it was made from."""
+    notebook = nbformat.read(committed, as_version=4)
+    cells = [
+        cell
+        for cell in nbformat.read(executed, as_version=4).cells
+        if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    for cell, done in zip(notebook.cells, cells, strict=True):
+        if cell.source != done.source:
+            raise InputError(f"{committed.name} was edited after {executed} was made; run it again")
+        if cell.cell_type == "code":
+            cell.outputs = copy.deepcopy(done.outputs)
+    code = (cell for cell in notebook.cells if cell.cell_type == "code")
+    for count, cell in enumerate(code, start=1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+    files.write_text(committed, nbformat.writes(notebook) + "\n")
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        exit_with(InputError(f"{message}; see python -m vaelib.reproduce --help"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(prog="vaelib.reproduce", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--data",
+        default="auto",
+        help="auto (CelebA under data/celeba, else procedural faces), synthetic,"
+        " a CelebA folder or any folder of photos",
+    )
+    parser.add_argument(
+        "--preset", default="auto", help=f"auto (full on a GPU, else quick), {', '.join(PRESETS)}"
+    )
+    parser.add_argument("--name", default="", help="name of the data set, else its folder's")
+    parser.add_argument("--out", default="", help="where figures, report and notebooks go")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and noise")
+    parser.add_argument(
+        "--keep-outputs",
+        action="store_true",
+        help="also put the outputs into the project's own notebooks",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: exit code 2 for what cannot be done, 1 for a notebook that failed."""
+    asked = _parser().parse_args(arguments)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="papermill")
+    started = time.monotonic()
+    out = Path(asked.out).absolute() if asked.out else paths.ROOT
+    data = asked.data
+    if data not in ("auto", "synthetic"):
+        data = str(Path(data).absolute())
+    try:
+        study = open_study(data, asked.preset, asked.name, str(out), asked.seed)
+        print(_announcement(study), flush=True)
+        pdf = reproduce(study, data, asked.name, out)
+        if asked.keep_outputs:
+            for notebook in NOTEBOOKS:
+                executed = executed_notebook(study, out, notebook)
+                keep_outputs(executed, paths.NOTEBOOKS / f"{notebook}.ipynb")
+    except InputError as error:
+        exit_with(error)
+    except NotebookFailed as error:
+        raise SystemExit(f"error: {error}; no PDF was made") from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; finished models are kept, the same command goes on") from None
+    minutes, seconds = divmod(round(time.monotonic() - started), 60)
+    print(f"report   {pdf}\nfigures  {study.results.folder}\ntime     {minutes} min {seconds} s")
+
+
+def _announcement(study: Study) -> str:
+    faces, todo = study.faces, missing(study)
+    return (
+        f"faces    {faces.name}: {len(faces.train)} to train on,"
+        f" {len(faces.validation)} to validate, {len(faces.test)} held out\n"
+        f"preset   {study.preset}: {PRESETS[study.preset].images} images per model,"
+        f" {len(todo)} of {len(SEVEN)} models to train"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What a run of the notebooks leaves for readers: figures with their provenance, and numbers.
+
+Figures and numbers of one data set lie in figures/<data>/. Every PNG carries in its own metadata
+the caption and where it came from; every number that the report prints is read from numbers.json.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from IPython.display import Image as DisplayedImage
+from IPython.display import Markdown, display
+from PIL import Image, PngImagePlugin
+
+from vaelib import files, provenance
+from vaelib.errors import InputError
+
+PREVIEW_QUALITY = 90  # of the JPEG that a notebook keeps of a figure
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a figure or a number came from; the same throughout one run of the notebooks."""
+
+    data: str  # the data set's name
+    fingerprint: str  # the faces' own
+    preset: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder figures/<data>/ under `root`, written only by notebooks."""
+
+    root: Path
+    origin: Origin
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "figures" / self.origin.data
+
+    def save_figure(
+        self, label: str, picture: Image.Image, caption: str, experiments: list[str]
+    ) -> None:
+        """Write a figure, with its caption and provenance in the PNG's metadata, and show it.
+
+        label: "fig-3" becomes fig03.png, "fig-a1" becomes figa1.png. experiments: the keys of the
+        runs that drew it.
+        """
+        told = {
+            "Title": label,
+            "Description": caption,
+            "Data": self.origin.data,
+            "Fingerprint": self.origin.fingerprint,
+            "Preset": self.origin.preset,
+            "Seed": str(self.origin.seed),
+            "Experiment": " ".join(experiments),
+            "Commit": provenance.commit(),
+        }
+        metadata = PngImagePlugin.PngInfo()
+        for name, value in told.items():
+            metadata.add_itxt(name, value)
+        with files.written_aside(self._file(label)) as aside:
+            picture.save(aside, format="PNG", pnginfo=metadata, optimize=True)
+        self.show_figure(label)
+
+    def show_figure(self, label: str, width: float = 1.0) -> None:
+        """Show a saved figure with its caption, in Jupyter and, by its path, in the PDF.
+
+        width: share of the text's width in the PDF. Raises InputError if the figure is missing or
+        was made from other faces, in another preset or from another seed.
+        """
+        file = self._file(label)
+        if not file.exists():
+            raise InputError(f"{file.name} is missing in {self.folder}; run the notebooks before")
+        with Image.open(file) as picture:
+            told = picture.info
+            preview = io.BytesIO()
+            picture.convert("RGB").save(preview, format="JPEG", quality=PREVIEW_QUALITY)
+        self._check(file.name, told["Fingerprint"], told["Preset"], int(told["Seed"]))
+        figure = {
+            "label": label,
+            "path": file.relative_to(self.root).as_posix(),
+            "caption": told["Description"],
+            "width": width,
+        }
+        display(
+            DisplayedImage(preview.getvalue(), format="jpeg", alt=_title(label)),
+            metadata={"figure": figure},
+        )
+        display(
+            Markdown(f"**{_title(label)}.** {told['Description']}"),
+            metadata={"notebook_only": True},
+        )
+
+    def record(self, section: str, numbers: dict[str, Any]) -> None:
+        """Write the numbers of one notebook into numbers.json, in the place of its earlier ones."""
+        everything = self._read()
+        everything[section] = {"origin": vars(self.origin), **numbers}
+        files.write_json(self._numbers, dict(sorted(everything.items())))
+
+    def numbers(self, section: str) -> dict[str, Any]:
+        """The recorded numbers of a section.
+
+        Raises InputError if they are missing or come from another run.
+        """
+        everything = self._read()
+        if section not in everything:
+            raise InputError(
+                f"{self._numbers.name} in {self.folder} has no section {section!r};"
+                f" run the notebooks before"
+            )
+        numbers = dict(everything[section])
+        origin = Origin(**numbers.pop("origin"))
+        self._check(f"section {section!r}", origin.fingerprint, origin.preset, origin.seed)
+        return numbers
+
+    @property
+    def _numbers(self) -> Path:
+        return self.folder / "numbers.json"
+
+    def _read(self) -> dict[str, Any]:
+        if not self._numbers.exists():
+            return {}
+        everything: dict[str, Any] = json.loads(self._numbers.read_text(encoding="utf-8"))
+        return everything
+
+    def _file(self, label: str) -> Path:
+        number = label.removeprefix("fig-")
+        return self.folder / f"fig{number.zfill(2)}.png"
+
+    def _check(self, what: str, fingerprint: str, preset: str, seed: int) -> None:
+        made = (fingerprint, preset, seed)
+        wanted = (self.origin.fingerprint, self.origin.preset, self.origin.seed)
+        if made != wanted:
+            raise InputError(
+                f"{what} in {self.folder} was made from faces {fingerprint[:12]}, preset {preset},"
+                f" seed {seed}, not from {wanted[0][:12]}, {wanted[1]}, {wanted[2]};"
+                f" run the notebooks from 01 on"
+            )
+
+
+def _title(label: str) -> str:
+    return f"Figure {label.removeprefix('fig-').upper()}"
+
+
+def say(text: str, **values: Any) -> None:
+    """Show Markdown whose {placeholders} are filled from `values`; a missing one is an error.
+
+    Placeholders may look inside: {base[kl]:.0f}, {experiment.images:,}.
+    """
+    display(Markdown(text.strip().format(**values)))
+
+
+def show_picture(picture: Image.Image) -> None:
+    """Show a picture in a notebook without keeping a file of it."""
+    preview = io.BytesIO()
+    picture.save(preview, format="JPEG", quality=PREVIEW_QUALITY)
+    display(DisplayedImage(preview.getvalue(), format="jpeg"))
+
+
+def show_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    caption: str = "",
+    label: str = "",
+) -> None:
+    """Show a Markdown table: the first column to the left, the others to the right.
+
+    caption and label ("tbl-models"), where the report refers to the table.
+    """
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    table = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    before = f'<a id="{label}"></a>\n\n' if label else ""
+    after = f"\n\nTable: {caption}" if caption else ""
+    display(Markdown(before + table + after))
+
+
+def scientific(value: float) -> str:
+    """A number as a formula in TeX, such as 1.1 \\times 10^{-5}."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return rf"{digits} \times 10^{{{int(exponent)}}}"
