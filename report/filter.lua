@@ -128,13 +128,52 @@ local function set_figure(div)
   if not number then
     refuse("the figure label '%s' has no number; it must look like fig-3 or fig-a1", label)
   end
-  local opening = ("#report-figure(%s, %s, width: %s, alt: %s)["):format(
+  local opening = ("#report-figure(%s, %s, width: %s, placement: %s, alt: %s)["):format(
     quoted("/" .. div.attributes.path), quoted(number:upper()), div.attributes.width,
-    quoted(text_of(div.content)))
+    div.attributes.placement or "auto", quoted(text_of(div.content)))
   local caption = pandoc.Inlines { typst(opening) }
   caption:extend(pandoc.utils.blocks_to_inlines(div.content))
   caption:insert(typst("] <" .. label .. ">"))
   return pandoc.Plain(caption)
+end
+
+-- Figures of at most half the width that follow each other stand side by side, two in a row.
+
+local function is_half(block)
+  return block and block.t == "Div" and block.classes:includes("figure")
+    and tonumber((block.attributes.width:gsub("%%", ""))) <= 50
+end
+
+local function pair_figures(blocks)
+  local kept, i = pandoc.Blocks {}, 1
+  while i <= #blocks do
+    if is_half(blocks[i]) and is_half(blocks[i + 1]) then
+      local pair = { blocks[i], blocks[i + 1] }
+      for _, figure in ipairs(pair) do
+        figure.attributes.width, figure.attributes.placement = "100%", "none"
+      end
+      kept:insert(pandoc.Div(pair, pandoc.Attr("", { "figure-row" })))
+      i = i + 2
+    else
+      kept:insert(blocks[i])
+      i = i + 1
+    end
+  end
+  return kept
+end
+
+local function set_figure_row(div)
+  local row = pandoc.Inlines { typst("#figure-row[") }
+  row:extend(div.content[1].content)
+  row:insert(typst("]["))
+  row:extend(div.content[2].content)
+  row:insert(typst("]"))
+  return pandoc.Plain(row)
+end
+
+local function set_div(div)
+  if div.classes:includes("figure") then return set_figure(div) end
+  if div.classes:includes("figure-row") then return set_figure_row(div) end
 end
 
 -- Mathematics: pandoc's own translation, mended. It drops some macros without a word, rounds \;
@@ -272,14 +311,14 @@ end
 
 local function set_document(doc)
   take_front_matter(doc)
-  doc.blocks = take_labels(doc.blocks)
+  doc.blocks = pair_figures(take_labels(doc.blocks))
   return doc
 end
 
 return {
   { Pandoc = set_document },
   -- before the formulas, so that a picture's description has them in words
-  { Div = function(div) if div.classes:includes("figure") then return set_figure(div) end end },
+  { Div = set_div },
   { Inlines = set_inlines },
   { Link = set_link },
   { RawInline = check_raw, RawBlock = check_raw },

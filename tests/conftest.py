@@ -1,4 +1,4 @@
-"""What the tests share: caches and runs in a temporary folder, and small sources of faces."""
+"""What the tests share: caches and runs in a temporary folder, sources of faces, refusals."""
 
 import os
 import shutil
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaelib.errors import InputError
+
 # Set before anything imports vaelib.paths, and inherited by the processes that tests start.
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
 os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
@@ -18,6 +20,14 @@ os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The message that the call is refused with: always a single line."""
+    with pytest.raises(InputError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.fixture

@@ -150,6 +150,23 @@ def test_figures_are_numbered_by_their_labels_in_whatever_order_they_come(printe
     ]
 
 
+def test_figures_of_half_the_width_stand_side_by_side(desk: Path) -> None:
+    notebook = a_report()
+    pair = [
+        figure_output(f"fig-{number}", "figures/wide.png", f"Half number {number}.", width=0.5)
+        for number in (5, 6)
+    ]
+    notebook.cells[2].outputs += pair
+    lines: dict[str, float] = {}
+    for page in PdfReader(export(notebook, desk)).pages:
+        page.extract_text(
+            visitor_text=lambda text, _, place, *__: lines.update({text.strip(): place[5]})
+        )
+    heights = [height for text, height in lines.items() if "Half number" in text]
+    assert len(heights) == 2
+    assert heights[0] == heights[1]
+
+
 def test_a_width_is_a_share_of_the_text(desk: Path) -> None:
     def image_width(share: float) -> float:
         notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])

@@ -15,7 +15,8 @@ The notebook stays readable in Jupyter. What it holds and what becomes of it:
 - A figure is an output with metadata `{"figure": {"label": "fig-3", "path":
   "figures/synthetic/fig03.png", "caption": "Markdown", "width": 0.8}}`: path below `figures_root`,
   width a share of the text's (1 if left out). Its number is the one in its label: `fig-3` is
-  Figure 3 and `fig-a1` is Figure A1, wherever the page has room for it.
+  Figure 3 and `fig-a1` is Figure A1, wherever the page has room for it. Of figures that follow
+  each other with a width of at most 0.5, two stand side by side.
 - A table is a pipe table with a paragraph `Table: its caption` before or after it; a table without
   a caption has no number.
 - An anchor in front names what follows, in Jupyter and in the PDF: `<a id="tbl-models"></a>` before

@@ -77,7 +77,9 @@ def following(file: Path, models: list[str]) -> Iterator[Callable[[str], None]]:
     done = threading.Event()
 
     def follow() -> None:
-        while not done.wait(SECONDS_BETWEEN_LINES):
+        running = True
+        while running:
+            running = not done.wait(SECONDS_BETWEEN_LINES)  # once more after the end
             if file.exists():
                 screen.show(file.read_text(encoding="utf-8"))
 
@@ -97,7 +99,7 @@ class _Screen:
     def __init__(self, models: list[str]) -> None:
         self.models = models
         self.live = sys.stderr.isatty()
-        self.shown = ""
+        self.read = 0  # lines shown so far
         self.printed = 0.0
 
     def heading(self, notebook: str) -> None:
@@ -106,17 +108,17 @@ class _Screen:
 
     def show(self, lines: str) -> None:
         whole = lines[: lines.rfind("\n") + 1].splitlines()
-        if not whole or whole[-1] == self.shown:
-            return
-        self.shown = whole[-1]
-        told = json.loads(self.shown)
-        text = self._sentence(told)
-        now = time.monotonic()
-        if self.live:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        elif now - self.printed > SECONDS_BETWEEN_PRINTS or told["images"] == told["of"]:
-            print(text, file=sys.stderr, flush=True)
-            self.printed = now
+        for line in whole[self.read :]:
+            told = json.loads(line)
+            text = self._sentence(told)
+            finished = told["images"] == told["of"]
+            now = time.monotonic()
+            if self.live:
+                print(f"\r\x1b[K{text}", end="\n" * finished, file=sys.stderr, flush=True)
+            elif finished or now - self.printed > SECONDS_BETWEEN_PRINTS:
+                print(text, file=sys.stderr, flush=True)
+                self.printed = now
+        self.read = len(whole)
 
     def clear(self) -> None:
         if self.live:

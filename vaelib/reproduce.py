@@ -24,7 +24,7 @@ from papermill.inspection import inspect_notebook
 from vaelib import files, paths, progress
 from vaelib.config import PRESETS, SEVEN
 from vaelib.errors import InputError, exit_with
-from vaelib.export import export_pdf
+from vaelib.export import ExportError, export_pdf
 from vaelib.study import Study, open_study
 from vaelib.train import is_finished
 
@@ -198,6 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         study = open_study(data, asked.preset, asked.name, str(out), asked.seed)
         print(_announcement(study), flush=True)
+        _make_folder(out)
         pdf = reproduce(study, data, asked.name, out)
         if asked.keep_outputs:
             for notebook in NOTEBOOKS:
@@ -205,12 +206,19 @@ def main(arguments: list[str] | None = None) -> None:
                 keep_outputs(executed, paths.NOTEBOOKS / f"{notebook}.ipynb")
     except InputError as error:
         exit_with(error)
-    except NotebookFailed as error:
+    except (NotebookFailed, ExportError) as error:
         raise SystemExit(f"error: {error}; no PDF was made") from None
     except KeyboardInterrupt:
         raise SystemExit("stopped; finished models are kept, the same command goes on") from None
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"report   {pdf}\nfigures  {study.results.folder}\ntime     {minutes} min {seconds} s")
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
 
 
 def _announcement(study: Study) -> str:

@@ -92,7 +92,7 @@ class Results:
             metadata={"figure": figure},
         )
         display(
-            Markdown(f"**{_title(label)}.** {told['Description']}"),
+            Markdown(f'<a id="{label}"></a>**{_title(label)}.** {told["Description"]}'),
             metadata={"notebook_only": True},
         )
 

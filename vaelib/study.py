@@ -14,7 +14,7 @@ from vaelib.results import Origin, Results
 from vaelib.train import Run, train_or_load
 
 # Enough to show that two readings of the loss end in the same weights or in others.
-PROOF_IMAGES = 2_000
+PROOF_IMAGES = 1_000
 
 INTERPOLATIONS = 4  # rows of an interpolation figure
 
@@ -64,6 +64,7 @@ def open_study(
     Raises InputError when one of them cannot be used.
     """
     chosen = hardware.choose_preset(preset)
+    Experiment(seed=seed)  # refuses a seed that no run can have, before anything is prepared
     faces = load(data, chosen, name)
     origin = Origin(faces.name, faces.fingerprint, chosen, seed)
     return Study(faces, chosen, seed, Results(Path(out) if out else paths.ROOT, origin))

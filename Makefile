@@ -1,0 +1,36 @@
+# The commands of the project. Each makes .venv first if it is missing or out of date.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export JUPYTER_PLATFORM_DIRS := 1
+
+.PHONY: report test lint lab lock clean
+
+report: .venv/ready  ## the seven models, the figures and the PDF; options in ARGS
+	$(BIN)/python -m vaelib.reproduce $(ARGS)
+
+test: .venv/ready  ## every test, the notebooks among them
+	$(BIN)/python -m pytest
+
+lint: .venv/ready  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: .venv/ready  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
+
+lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header \
+	  --output-file requirements.txt pyproject.toml
+
+clean:  ## remove what can be made again, but neither data nor trained models
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "error: Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

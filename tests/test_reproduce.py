@@ -1,0 +1,136 @@
+"""The one command: what it refuses, and how it runs a notebook."""
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from vaelib import paths, reproduce
+from vaelib.errors import InputError
+
+
+def notebook(folder: Path, *code: str) -> Path:
+    """A small notebook with one parameter, `depth`, and these cells."""
+    parameters = nbformat.v4.new_code_cell("depth = 1", metadata={"tags": ["parameters"]})
+    cells = [parameters, *(nbformat.v4.new_code_cell(source) for source in code)]
+    path = folder / "small.ipynb"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    return path
+
+
+def printed(executed: Path) -> list[str]:
+    cells = nbformat.read(executed, as_version=4).cells
+    return [output.text for cell in cells for output in cell.get("outputs", [])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--presets", "smoke"], "unrecognized arguments: --presets"),
+        (["--pres", "smoke"], "unrecognized arguments: --pres"),
+        (["--preset", "fast"], "preset 'fast' is unknown; choose auto, smoke, quick, full"),
+        (["--data", "no/such/place"], "no/such/place"),
+        (["--seed", "one"], "invalid int value: 'one'"),
+        (["--seed", "-1"], "seed is -1; it must not be negative"),
+        (["--data", "synthetic", "--preset", "smoke", "--out", "/dev/null/x"], "cannot write to"),
+        (["--data", "synthetic", "--name", "a/b"], "name is 'a/b'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_two(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stopped:
+        reproduce.main(["--out", str(out), *arguments])
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert words in told
+    assert told.count("\n") == 1
+    assert "Traceback" not in told
+    assert not out.exists()
+
+
+def test_a_folder_without_images_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as stopped:
+        reproduce.main(["--data", str(tmp_path / "empty"), "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_notebook_runs_in_this_very_interpreter(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "import sys\nprint(sys.executable, sys.prefix)")
+    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 2})
+    assert printed(tmp_path / "done.ipynb") == [f"{sys.executable} {sys.prefix}\n"]
+
+
+def test_a_parameter_reaches_the_notebook(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
+    assert printed(tmp_path / "done.ipynb") == ["7\n"]
+
+
+def test_a_misspelt_parameter_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    with pytest.raises(InputError, match=r"small\.ipynb has no parameter 'deptj'; it has depth"):
+        reproduce.run_notebook(source, tmp_path / "done.ipynb", {"deptj": 7})
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(1)", "raise ValueError('no such face')", "print(2)")
+    with pytest.raises(
+        reproduce.NotebookFailed, match=r"small\.ipynb, cell 3: ValueError: no such face"
+    ):
+        reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
+    assert not (tmp_path / "done.ipynb").exists()
+    assert (tmp_path / "done.part.ipynb").exists()
+
+
+def test_no_pdf_is_made_from_half_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = []
+
+    def fail_at_the_third(source: Path, *_: object) -> None:
+        ran.append(source.stem)
+        if len(ran) == 3:
+            raise reproduce.NotebookFailed(f"{source.name}, cell 4: ValueError: broken")
+
+    monkeypatch.setattr(reproduce, "run_notebook", fail_at_the_third)
+    with pytest.raises(SystemExit, match=r"error: 03_lambda_study.ipynb, cell 4.*no PDF was made"):
+        reproduce.main(["--data", "synthetic", "--preset", "smoke", "--out", str(tmp_path)])
+    assert ran == ["01_data", "02_training", "03_lambda_study"]
+    assert not list(tmp_path.rglob("*.pdf"))
+
+
+def test_outputs_are_kept_without_the_injected_parameters(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
+    reproduce.keep_outputs(tmp_path / "done.ipynb", source)
+    cells = nbformat.read(source, as_version=4).cells
+    assert [cell.source for cell in cells] == ["depth = 1", "print(depth)"]
+    assert [cell.execution_count for cell in cells] == [1, 2]
+    assert printed(source) == ["7\n"]
+
+
+def test_outputs_of_an_edited_notebook_are_not_kept(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
+    notebook(tmp_path, "print(depth + 1)")
+    with pytest.raises(InputError, match=r"small\.ipynb was edited"):
+        reproduce.keep_outputs(tmp_path / "done.ipynb", source)
+
+
+@pytest.mark.parametrize("name", reproduce.NOTEBOOKS)
+def test_every_notebook_takes_the_same_parameters(name: str) -> None:
+    parameters: reproduce.Parameters = {"data": "", "preset": "", "name": "", "out": "", "seed": 0}
+    reproduce.check_parameters(paths.NOTEBOOKS / f"{name}.ipynb", parameters)
+    cells = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
+    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    assert len(tagged) == 1
