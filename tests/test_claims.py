@@ -81,10 +81,10 @@ def test_asymmetry_is_the_root_mean_square_over_faces() -> None:
 # --- variety
 
 
-def test_variety_is_how_far_two_different_faces_lie_apart() -> None:
+def test_variety_is_how_far_two_faces_drawn_with_replacement_lie_apart() -> None:
     images = random_images(5)
     squares = []
-    for one, other in itertools.combinations(images, 2):
+    for one, other in itertools.product(images, repeat=2):
         difference = one.double() - other.double()
         squares.append(float((difference * difference).sum()) / difference.numel())
     apart = math.sqrt(sum(squares) / len(squares))

@@ -177,7 +177,6 @@ def test_the_key_is_the_same_for_the_same_experiment() -> None:
     assert Experiment(lam=1e-5, latent=64).key("faces") == Experiment().key("faces")
 
 
-@pytest.mark.xfail(strict=True, reason="lam=1 and lam=1.0 are equal and have two keys")
 def test_equal_experiments_have_one_key() -> None:
     assert Experiment(lam=1) == Experiment(lam=1.0)
     assert Experiment(lam=1).key("faces") == Experiment(lam=1.0).key("faces")

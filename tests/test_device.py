@@ -81,7 +81,6 @@ def test_a_gpu_trains_in_bfloat16_where_torch_supports_it(
     assert device.best_precision(torch.device("cuda")) == precision
 
 
-@pytest.mark.xfail(strict=True, reason="torch counts emulated bfloat16 as supported unless told")
 def test_a_gpu_that_only_imitates_bfloat16_trains_in_float32(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -125,7 +125,6 @@ def test_a_sheet_ends_where_its_faces_do(count: int, rows: int, columns: int) ->
     )
 
 
-@pytest.mark.xfail(strict=True, reason="make_grid gives a single image no border to cut off")
 def test_a_single_face_is_shown_whole() -> None:
     [face] = faces = dark_faces(1)
     np.testing.assert_array_equal(np.asarray(figures.face_sheet(faces, 1)), enlarged(face))
@@ -179,7 +178,6 @@ def test_the_same_numbers_give_the_same_picture(chart: str) -> None:
     np.testing.assert_array_equal(np.asarray(CHARTS[chart]()), first)
 
 
-@pytest.mark.xfail(strict=True, reason="legends are made when the style is no longer in force")
 @pytest.mark.parametrize("chart", ["loss_curves", "training_curve", "latent_use", "histogram"])
 def test_the_style_reaches_the_legend(chart: str, panels: list[Axes]) -> None:
     CHARTS[chart]()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelib import latent
-from vaelib.config import IMAGE_SHAPE, LATENT_RANGE, Experiment
+from vaelib.config import IMAGE_SHAPE, LATENTS, Experiment
 from vaelib.data import to_float
 from vaelib.model import VAE
 from vaelib.train import evaluate, new_model
@@ -60,7 +60,7 @@ def test_rows_of_a_smaller_latent_begin_those_of_a_larger(size: int) -> None:
 
 
 def test_noise_is_as_wide_as_the_widest_latent() -> None:
-    assert latent.noise(2, LATENT_RANGE[1]).shape == (2, LATENT_RANGE[1])
+    assert latent.noise(2, LATENTS[-1]).shape == (2, LATENTS[-1])
 
 
 def test_noise_is_the_same_for_the_same_seed_only() -> None:

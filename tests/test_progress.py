@@ -185,6 +185,29 @@ def test_what_is_written_next_is_shown_next(
             wait_for(f"{images:,} of", terminal)
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_finished_model_keeps_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool
+) -> None:
+    file, terminal = tmp_path / "progress", Terminal(live)
+    monkeypatch.setattr("sys.stderr", terminal)
+    names = ["lam-1e-3", "lam-1e-4", "lam-1e-5"]
+    with progress.following(file, []):  # which ends before its first look
+        file.write_text("".join(line(name, images=40_000) for name in names), encoding="utf-8")
+    shown = terminal.getvalue().splitlines()
+    assert [name for name in names if any(name in text for text in shown)] == names
+    assert sum("40,000 of 40,000" in text for text in shown) == len(names)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_log_has_a_line_for_the_first_step_and_none_for_those_soon_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = "".join(line(images=images) for images in (1_000, 2_000, 3_000))
+    shown = followed(written, tmp_path / "progress", monkeypatch, models=[])
+    assert [text.split()[5] for text in shown.splitlines()] == ["1,000"]
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_half_written_last_line_waits_until_it_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

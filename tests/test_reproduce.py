@@ -34,7 +34,7 @@ def printed(executed: Path) -> list[str]:
         (["--preset", "fast"], "preset 'fast' is unknown; choose auto, smoke, quick, full"),
         (["--data", "no/such/place"], "no/such/place"),
         (["--seed", "one"], "invalid int value: 'one'"),
-        (["--seed", "-1"], "seed is -1; it must not be negative"),
+        (["--seed", "-1"], "seed is -1; it must lie between 0 and"),
         (["--data", "synthetic", "--preset", "smoke", "--out", "/dev/null/x"], "cannot write to"),
         (["--data", "synthetic", "--name", "a/b"], "name is 'a/b'"),
     ],

@@ -14,7 +14,8 @@ KLReading = Literal["standard", "plus_one", "centre_pull"]
 Precision = Literal["float32", "bfloat16"]
 
 LAM_RANGE = (0.0, 1.0)
-LATENT_RANGE = (1, 1024)
+LARGEST_SEED = 2**31 - 1
+LATENTS = range(1, 1025)
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,16 @@ class Experiment:
         low, high = LAM_RANGE
         if not (math.isfinite(self.lam) and low <= self.lam <= high):
             raise InputError(f"lam is {self.lam}; it must lie between {low:g} and {high:g}")
-        if not LATENT_RANGE[0] <= self.latent <= LATENT_RANGE[1]:
-            raise InputError(f"latent is {self.latent}; it must lie between 1 and 1024")
+        if not (isinstance(self.latent, int) and self.latent in LATENTS):
+            raise InputError(f"latent is {self.latent}; it must be a whole number from 1 to 1024")
         if self.images < 1 or self.batch_size < 1:
             raise InputError(
                 f"images is {self.images}, batch_size is {self.batch_size}; both must be positive"
             )
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate is {self.learning_rate}; it must be positive")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must not be negative")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}")
         for name, value, allowed in (
             ("kl_reading", self.kl_reading, get_args(KLReading)),
             ("precision", self.precision, get_args(Precision)),
@@ -56,7 +57,8 @@ class Experiment:
 
     def key(self, fingerprint: str) -> str:
         """Name of the run on the faces with this fingerprint: readable, then a hash of all."""
-        told = json.dumps({**asdict(self), "faces": fingerprint}, sort_keys=True)
+        exact = {"lam": float(self.lam), "learning_rate": float(self.learning_rate)}
+        told = json.dumps({**asdict(self), **exact, "faces": fingerprint}, sort_keys=True)
         digest = hashlib.sha256(told.encode()).hexdigest()[:10]
         return f"lam{self.lam:.0e}_latent{self.latent}_{self.kl_reading}_seed{self.seed}_{digest}"
 
@@ -87,7 +89,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "smoke": Preset(images=2_000, batch_size=32, synthetic_faces=1_500),
+    "smoke": Preset(images=2_000, batch_size=64, synthetic_faces=1_500),
     "quick": Preset(images=40_000, batch_size=64, synthetic_faces=20_000),
     "full": Preset(images=3_000_000, batch_size=256, synthetic_faces=100_000),
 }

@@ -14,7 +14,7 @@ def pick_device() -> torch.device:
 def best_precision(device: torch.device) -> Precision:
     """bfloat16 where the processor multiplies it natively, else float32."""
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     # torch 2.11 does not tell yet; such a machine trains in float32 on its CPU.
     abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     native = abilities.get("avx512_bf16", False) or abilities.get("amx_bf16", False)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -35,7 +37,10 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4
 def face_sheet(images: Tensor, columns: int) -> Image.Image:
     """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white."""
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    grid = make_grid(pixels, nrow=columns, padding=GAP, pad_value=255)[:, GAP:-GAP, GAP:-GAP]
+    if len(pixels) > 1:  # make_grid hands a lone image back as it is, without a margin
+        grid = make_grid(pixels, nrow=columns, padding=GAP, pad_value=255)[:, GAP:-GAP, GAP:-GAP]
+    else:
+        grid = pixels[0]
     enlarged = grid.permute(1, 2, 0).numpy().repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
     return Image.fromarray(np.ascontiguousarray(enlarged))
 
@@ -45,22 +50,25 @@ def interpolation_sheet(images: Tensor) -> Image.Image:
     return face_sheet(images.flatten(0, 1), columns=images.shape[1])
 
 
+@mpl.rc_context(STYLE)
 def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
     """Reconstruction error and KL on validation faces against images seen, a line per model."""
     figure, (left, right) = _axes(1, 2, height=2.6)
-    for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
+    for (name, run), colour in zip(runs.items(), cycle(COLOURS), strict=False):
         rows = run.curve("validation")
         seen = [row.images_seen / 1000 for row in rows]
         left.plot(seen, [row.reconstruction for row in rows], color=colour, label=name)
         right.plot(seen, [row.kl for row in rows], color=colour, label=name)
     left.set(xlabel="images seen (thousands)", ylabel="mean squared error", yscale="log")
     right.set(xlabel="images seen (thousands)", ylabel="KL (nats)", yscale="log")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter("{x:g}")
+    left.yaxis.set_minor_formatter(NullFormatter())
     left.legend()
     return _drawn(figure)
 
 
+@mpl.rc_context(STYLE)
 def training_curve(run: Run) -> Image.Image:
     """The loss of one model as it falls, on training and on validation faces."""
     figure, (axes,) = _axes(1, 1, height=2.6)
@@ -75,6 +83,7 @@ def training_curve(run: Run) -> Image.Image:
     return _drawn(figure)
 
 
+@mpl.rc_context(STYLE)
 def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
     """One horizontal bar per name, with its value written out."""
     figure, (axes,) = _axes(1, 1, height=0.5 + 0.3 * len(values))
@@ -86,10 +95,11 @@ def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
     return _drawn(figure)
 
 
+@mpl.rc_context(STYLE)
 def latent_use(runs: Mapping[str, Tensor]) -> Image.Image:
     """KL of each latent in nats, most used first, a line per model; runs: name to (latent,)."""
     figure, (axes,) = _axes(1, 1, height=2.6)
-    for (name, nats), colour in zip(runs.items(), COLOURS, strict=False):
+    for (name, nats), colour in zip(runs.items(), cycle(COLOURS), strict=False):
         ranked = nats.sort(descending=True).values
         axes.plot(range(1, len(ranked) + 1), ranked, color=colour, label=name)
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
@@ -97,10 +107,11 @@ def latent_use(runs: Mapping[str, Tensor]) -> Image.Image:
     return _drawn(figure)
 
 
+@mpl.rc_context(STYLE)
 def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image:
     """Densities of several sets of values in one panel."""
     figure, (axes,) = _axes(1, 1, height=2.4)
-    for (name, numbers), colour in zip(values.items(), COLOURS, strict=False):
+    for (name, numbers), colour in zip(values.items(), cycle(COLOURS), strict=False):
         axes.hist(numbers, bins=60, density=True, histtype="step", color=colour, label=name)
     axes.set(xlabel=xlabel, ylabel="density")
     axes.legend()
@@ -109,10 +120,8 @@ def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image
 
 def _axes(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
     # Figure without pyplot: no global state, no window, the same in a notebook and on a cluster.
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(axes.flat)
+    figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def _drawn(figure: Figure) -> Image.Image:

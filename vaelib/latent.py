@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
+from vaelib.config import LATENTS
 from vaelib.data import to_float
 from vaelib.model import VAE
 
 BATCH = 256
-WIDEST_NOISE = 1024
+WIDEST_NOISE = LATENTS[-1]
 
 
 def noise(n: int, latent: int, seed: int = 0) -> Tensor:

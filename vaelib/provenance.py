@@ -16,7 +16,9 @@ def commit() -> str:
     """The project's commit, with "+changes" if vaelib differs from it; "unknown" outside git."""
     try:
         head = _git("rev-parse", "--short=10", "HEAD").strip()
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "vaelib")
+        changed = _git("status", "--porcelain", "--", "vaelib")
+        if _git("rev-parse", "--show-prefix").strip():
+            return "unknown"  # a copy inside another project's repository
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}+changes" if changed else head

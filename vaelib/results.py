@@ -18,7 +18,8 @@ from PIL import Image, PngImagePlugin
 from vaelib import files, provenance
 from vaelib.errors import InputError
 
-PREVIEW_QUALITY = 90  # of the JPEG that a notebook keeps of a figure
+PREVIEW_WIDTH = 800  # pixels, and
+PREVIEW_QUALITY = 85  # of the JPEG that a notebook keeps of a picture
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,16 @@ class Results:
             raise InputError(f"{file.name} is missing in {self.folder}; run the notebooks before")
         with Image.open(file) as picture:
             told = picture.info
-            preview = io.BytesIO()
-            picture.convert("RGB").save(preview, format="JPEG", quality=PREVIEW_QUALITY)
-        self._check(file.name, told["Fingerprint"], told["Preset"], int(told["Seed"]))
+            preview = _preview(picture, alt=_title(label))
+        origin = [told.get(name, "unknown") for name in ("Fingerprint", "Preset", "Seed")]
+        self._check(file.name, *origin)
         figure = {
             "label": label,
             "path": file.relative_to(self.root).as_posix(),
             "caption": told["Description"],
             "width": width,
         }
-        display(
-            DisplayedImage(preview.getvalue(), format="jpeg", alt=_title(label)),
-            metadata={"figure": figure},
-        )
+        display(preview, metadata={"figure": figure})
         display(
             Markdown(f'<a id="{label}"></a>**{_title(label)}.** {told["Description"]}'),
             metadata={"notebook_only": True},
@@ -115,7 +113,7 @@ class Results:
             )
         numbers = dict(everything[section])
         origin = Origin(**numbers.pop("origin"))
-        self._check(f"section {section!r}", origin.fingerprint, origin.preset, origin.seed)
+        self._check(f"section {section!r}", origin.fingerprint, origin.preset, str(origin.seed))
         return numbers
 
     @property
@@ -132,9 +130,9 @@ class Results:
         number = label.removeprefix("fig-")
         return self.folder / f"fig{number.zfill(2)}.png"
 
-    def _check(self, what: str, fingerprint: str, preset: str, seed: int) -> None:
+    def _check(self, what: str, fingerprint: str, preset: str, seed: str) -> None:
         made = (fingerprint, preset, seed)
-        wanted = (self.origin.fingerprint, self.origin.preset, self.origin.seed)
+        wanted = (self.origin.fingerprint, self.origin.preset, str(self.origin.seed))
         if made != wanted:
             raise InputError(
                 f"{what} in {self.folder} was made from faces {fingerprint[:12]}, preset {preset},"
@@ -157,9 +155,17 @@ def say(text: str, **values: Any) -> None:
 
 def show_picture(picture: Image.Image) -> None:
     """Show a picture in a notebook without keeping a file of it."""
-    preview = io.BytesIO()
-    picture.save(preview, format="JPEG", quality=PREVIEW_QUALITY)
-    display(DisplayedImage(preview.getvalue(), format="jpeg"))
+    display(_preview(picture))
+
+
+def _preview(picture: Image.Image, alt: str = "") -> DisplayedImage:
+    small = picture.convert("RGB")
+    if small.width > PREVIEW_WIDTH:
+        height = round(small.height * PREVIEW_WIDTH / small.width)
+        small = small.resize((PREVIEW_WIDTH, height), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    small.save(encoded, format="JPEG", quality=PREVIEW_QUALITY)
+    return DisplayedImage(encoded.getvalue(), format="jpeg", alt=alt or None)
 
 
 def show_table(

@@ -14,7 +14,7 @@ from vaelib.results import Origin, Results
 from vaelib.train import Run, train_or_load
 
 # Enough to show that two readings of the loss end in the same weights or in others.
-PROOF_IMAGES = 1_000
+PROOF_IMAGES = 640
 
 INTERPOLATIONS = 4  # rows of an interpolation figure
 

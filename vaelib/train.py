@@ -23,8 +23,8 @@ from vaelib.data import FaceSet, flip, to_float
 from vaelib.loss import LossParts, vae_loss
 from vaelib.model import VAE
 
-STAGES = 16  # points of the loss curve
-CURVE_FACES = 256  # validation faces behind each of them
+STAGES = 12  # points of the loss curve
+CURVE_FACES = 128  # validation faces behind each of them
 EVALUATION_BATCH = 256
 FINISHED = "finished.json"  # the marker that is written last
 
