@@ -90,7 +90,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(images=2_000, batch_size=64, synthetic_faces=1_500),
-    "quick": Preset(images=40_000, batch_size=64, synthetic_faces=20_000),
+    "quick": Preset(images=40_000, batch_size=32, synthetic_faces=20_000),
     "full": Preset(images=3_000_000, batch_size=256, synthetic_faces=100_000),
 }
 
