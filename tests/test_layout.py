@@ -1,0 +1,42 @@
+"""The library is built from the ground up: a module knows only those below it."""
+
+import ast
+
+import pytest
+
+from vaelib import paths
+
+# From the ground up. A new module takes its place here.
+ORDER = ["errors", "paths", "config", "files", "provenance", "device", "progress", "face_shapes", "face_parts", "faces", "sources", "photos", "data", "model", "loss", "train", "latent", "claims", "results", "figures", "study", "export", "reproduce"]
+
+# What a machine that only trains need not have installed.
+HEAVY = {"IPython", "jupyter_client", "papermill", "nbconvert", "nbformat", "typst", "matplotlib"}
+TRAINING = ORDER[: ORDER.index("claims") + 1]
+
+
+def imported(module: str) -> set[str]:
+    """The full names of all that a module imports."""
+    tree = ast.parse((paths.ROOT / "vaelib" / f"{module}.py").read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_every_module_has_its_place() -> None:
+    modules = {file.stem for file in (paths.ROOT / "vaelib").glob("*.py")} - {"__init__"}
+    assert modules == set(ORDER)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_from_below(module: str) -> None:
+    own = {name.split(".")[1] for name in imported(module) if name.startswith("vaelib.")}
+    assert own <= set(ORDER[: ORDER.index(module)])
+
+
+@pytest.mark.parametrize("module", TRAINING)
+def test_training_needs_neither_jupyter_nor_figures(module: str) -> None:
+    assert not HEAVY & {name.split(".")[0] for name in imported(module)}
