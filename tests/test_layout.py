@@ -7,7 +7,31 @@ import pytest
 from vaelib import paths
 
 # From the ground up. A new module takes its place here.
-ORDER = ["errors", "paths", "config", "files", "provenance", "device", "progress", "face_shapes", "face_parts", "faces", "sources", "photos", "data", "model", "loss", "train", "latent", "claims", "results", "figures", "study", "export", "reproduce"]
+ORDER = [
+    "errors",
+    "paths",
+    "config",
+    "files",
+    "provenance",
+    "device",
+    "progress",
+    "face_shapes",
+    "face_parts",
+    "faces",
+    "sources",
+    "photos",
+    "data",
+    "model",
+    "loss",
+    "train",
+    "latent",
+    "claims",
+    "results",
+    "figures",
+    "study",
+    "export",
+    "reproduce",
+]
 
 # What a machine that only trains need not have installed.
 HEAVY = {"IPython", "jupyter_client", "papermill", "nbconvert", "nbformat", "typst", "matplotlib"}
