@@ -184,6 +184,16 @@ def test_a_width_is_a_share_of_the_text(desk: Path) -> None:
     assert image_width(0.5) == pytest.approx(0.5 * image_width(1.0), rel=1e-3)
 
 
+def test_a_picture_is_printed_no_finer_than_print_needs(desk: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(desk / "figures" / "wide.png")
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+    notebook.cells[1].outputs = [figure_output("fig-1", "figures/wide.png", "Noise.", width=0.5)]
+    (picture,) = PdfReader(export(notebook, desk)).pages[0].images
+    assert picture.image is not None
+    assert picture.image.width == 649  # half of 5.9 inches at 220 dots per inch
+
+
 @pytest.mark.parametrize(
     "hidden",
     [

@@ -37,7 +37,9 @@ character that no font of its own can print. The same input gives the same bytes
 import re
 import subprocess
 import unicodedata
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -45,6 +47,7 @@ import pypandoc
 import typst
 from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
+from PIL import Image
 from traitlets import Unicode, default
 
 from vaelib import files
@@ -52,6 +55,8 @@ from vaelib.errors import InputError
 from vaelib.paths import REPORT, ROOT
 
 NOTEBOOK_ONLY = "notebook-only"
+TEXT_INCHES = 5.9  # width of the text on the page
+DOTS_PER_INCH = 220  # of pictures in print
 TIMESTAMP = 946_684_800  # 1 January 2000: the PDF's date never tells when it was built
 
 # Markdown as Jupyter reads it (lists and headings need no blank line; ~, ^ and @ mean themselves),
@@ -95,9 +100,10 @@ class TypstExporter(MarkdownExporter):
         root = Path(self.figures_root)
         report = nb.copy()
         try:
-            report.cells = report_cells(nb, root)
-            markdown, told = super().from_notebook_node(report, resources, **kw)
-            return typeset(to_typst(markdown), root), told
+            with TemporaryDirectory() as desk:
+                report.cells = report_cells(nb, root, Path(desk))
+                markdown, told = super().from_notebook_node(report, resources, **kw)
+                return typeset(to_typst(markdown), Path(desk)), told
         except ExportError as error:
             raise ExportError(f"{name}: {error}") from error
 
@@ -118,9 +124,10 @@ def export_pdf(notebook: Path, pdf: Path, figures_root: Path) -> None:
         aside.write_bytes(document)
 
 
-def report_cells(notebook: NotebookNode, figures_root: Path) -> list[NotebookNode]:
+def report_cells(notebook: NotebookNode, figures_root: Path, desk: Path) -> list[NotebookNode]:
     """The notebook's text, results and figures as Markdown cells; no code.
 
+    desk: the folder that the pictures are put into as they are printed.
     Raises ExportError if a cell ended in an error, or shows a figure that cannot be set.
     """
     parts: list[str] = []
@@ -131,7 +138,9 @@ def report_cells(notebook: NotebookNode, figures_root: Path) -> list[NotebookNod
             if NOTEBOOK_ONLY in cell.metadata.get("tags", []):
                 continue
             parts += (
-                [cell.source] if cell.cell_type == "markdown" else _shown(outputs, figures_root)
+                [cell.source]
+                if cell.cell_type == "markdown"
+                else _shown(outputs, figures_root, desk)
             )
         except ExportError as error:
             raise ExportError(f"cell {number} {error}") from None
@@ -144,7 +153,7 @@ def _refuse_errors(outputs: list[NotebookNode]) -> None:
             raise ExportError(f"ended in an error: {output.ename}: {_line(output.evalue)}")
 
 
-def _shown(outputs: list[NotebookNode], figures_root: Path) -> list[str]:
+def _shown(outputs: list[NotebookNode], figures_root: Path, desk: Path) -> list[str]:
     """What a cell's outputs add to the text."""
     parts = []
     for output in outputs:
@@ -152,7 +161,7 @@ def _shown(outputs: list[NotebookNode], figures_root: Path) -> list[str]:
         if metadata.get("notebook_only"):
             continue
         if "figure" in metadata:
-            parts.append(_figure(metadata["figure"], figures_root))
+            parts.append(_figure(metadata["figure"], figures_root, desk))
         elif "text/markdown" in data:
             parts.append(data["text/markdown"])
         elif any(kind.startswith("image/") for kind in data):
@@ -160,7 +169,7 @@ def _shown(outputs: list[NotebookNode], figures_root: Path) -> list[str]:
     return parts
 
 
-def _figure(figure: dict[str, Any], figures_root: Path) -> str:
+def _figure(figure: dict[str, Any], figures_root: Path, desk: Path) -> str:
     """A figure as a fenced block of Markdown, which the filter sets."""
     label, path, caption, width = (figure.get(key) for key in ("label", "path", "caption", "width"))
     if not (label and path and caption):
@@ -170,8 +179,28 @@ def _figure(figure: dict[str, Any], figures_root: Path) -> str:
     share = 1.0 if width is None else width
     if not (isinstance(share, int | float) and 0 < share <= 1):
         raise ExportError(f"shows {label} with width {share}; it must lie between 0 and 1")
-    attributes = f'#{label} .figure path="{path}" width="{share:.2%}"'
+    printed = _for_print(figures_root / path, share, desk / label)
+    attributes = f'#{label} .figure path="{printed.name}" width="{share:.2%}"'
     return f"::: {{{attributes}}}\n{' '.join(caption.split())}\n:::"
+
+
+def _for_print(picture: Path, share: float, target: Path) -> Path:
+    """The picture as small as print allows: a JPEG of the printed size, unless PNG is smaller."""
+    encoded = BytesIO()
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
+    width = round(share * TEXT_INCHES * DOTS_PER_INCH)
+    if image.width > width:
+        height = round(image.height * width / image.width)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    image.save(encoded, format="JPEG", quality=90, subsampling=0)
+    if encoded.tell() < picture.stat().st_size:
+        target = target.with_suffix(".jpg")
+        target.write_bytes(encoded.getvalue())
+    else:
+        target = target.with_suffix(".png")
+        target.write_bytes(picture.read_bytes())
+    return target
 
 
 def to_typst(markdown: str) -> str:
@@ -196,11 +225,14 @@ def _pandoc_reason(told: str) -> str:
     return f"{what}: {cause}" if cause else what
 
 
-def typeset(document: str, figures_root: Path) -> bytes:
-    """The PDF of a Typst document. Raises ExportError, also on Typst's warnings."""
+def typeset(document: str, desk: Path) -> bytes:
+    """The PDF of a Typst document whose pictures lie on the desk.
+
+    Raises ExportError, also on Typst's warnings.
+    """
     compiler = typst.Compiler(
         document.encode(),
-        root=figures_root,
+        root=desk,
         ignore_system_fonts=True,
         sys_inputs={"references": (REPORT / "references.bib").read_text(encoding="utf-8")},
     )
