@@ -394,3 +394,14 @@ def test_openfaces_has_2381_faces_without_attributes() -> None:
     assert (faces.kind, faces.name, len(faces.images)) == ("photos", "openfaces", 2_381)
     assert faces.attributes is None
     assert faces.broken == ()
+
+
+def test_faces_are_taken_evenly_from_the_whole_set() -> None:
+    positions = torch.arange(100, 200)
+    assert data.evenly(positions, 4).tolist() == [100, 133, 166, 199]
+
+
+def test_no_face_is_taken_twice_where_there_are_few() -> None:
+    positions = torch.arange(5)
+    assert torch.equal(data.evenly(positions, 8), positions)
+    assert data.evenly(torch.arange(9), 8).unique().numel() == 8

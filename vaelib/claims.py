@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE
-from vaelib.data import FaceSet, to_float
+from vaelib.data import FaceSet, evenly, to_float
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
 from vaelib.model import VAE
 from vaelib.train import evaluate
@@ -33,7 +33,7 @@ class Measures(NamedTuple):
 
 def measure(model: VAE, faces: FaceSet, seed: int = 0) -> Measures:
     """All measures of a model, on at most MOST_FACES held-out faces and as many generated."""
-    held_out = faces.images[faces.test[:MOST_FACES]]
+    held_out = faces.images[evenly(faces.test, MOST_FACES)]
     reconstruction, kl = evaluate(model, held_out)
     means = latent.latent_means(model, held_out)
     generated = latent.sample(model, MOST_FACES, seed)
@@ -81,7 +81,7 @@ def nats_per_latent(model: VAE, faces: FaceSet) -> Tensor:
     model.eval()
     parts = [
         kl_per_latent(*model.encode(to_float(part.to(device)))).cpu()
-        for part in faces.images[faces.test[:MOST_FACES]].split(latent.BATCH)
+        for part in faces.images[evenly(faces.test, MOST_FACES)].split(latent.BATCH)
     ]
     return torch.cat(parts).mean(dim=0)
 

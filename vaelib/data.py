@@ -60,6 +60,13 @@ class FaceSet:
         return self.attributes[:, self.attribute_names.index(attribute_name)]
 
 
+def evenly(positions: torch.Tensor, n: int) -> torch.Tensor:
+    """At most n of these positions, spread evenly over all: the order of a folder has a meaning."""
+    if len(positions) <= n:
+        return positions
+    return positions[torch.linspace(0, len(positions) - 1, n).round().long()]
+
+
 def to_float(batch: torch.Tensor) -> torch.Tensor:
     """Images uint8 as float32 in [-1, 1], the range of the decoder's tanh."""
     return batch.to(torch.float32).div_(127.5).sub_(1.0)

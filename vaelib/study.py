@@ -9,7 +9,7 @@ from torch import Tensor
 from vaelib import device as hardware
 from vaelib import paths
 from vaelib.config import BASE, SEVEN, Experiment, KLReading, at_preset
-from vaelib.data import FaceSet, load
+from vaelib.data import FaceSet, evenly, load
 from vaelib.results import Origin, Results
 from vaelib.train import Run, train_or_load
 
@@ -44,7 +44,7 @@ class Study:
     def interpolation_ends(self) -> tuple[Tensor, Tensor]:
         """First and last faces, uint8 (rows, 3, 64, 48): held out, the same for every model."""
         rows = min(INTERPOLATIONS, len(self.faces.test) // 2)
-        chosen = self.faces.images[self.faces.test[: 2 * rows]]
+        chosen = self.faces.images[evenly(self.faces.test, 2 * rows)]
         return chosen[:rows], chosen[rows:]
 
     def proof(self, kl_reading: KLReading) -> Run:

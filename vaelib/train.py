@@ -19,7 +19,7 @@ from torch import Tensor
 from vaelib import device as hardware
 from vaelib import files, paths, progress, provenance
 from vaelib.config import Experiment
-from vaelib.data import FaceSet, flip, to_float
+from vaelib.data import FaceSet, evenly, flip, to_float
 from vaelib.loss import LossParts, vae_loss
 from vaelib.model import VAE
 
@@ -144,7 +144,7 @@ def fit(model: VAE, experiment: Experiment, faces: FaceSet, watch: progress.Watc
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=experiment.learning_rate, fused=True)
-    validation = faces.images[faces.validation[:CURVE_FACES]]
+    validation = faces.images[evenly(faces.validation, CURVE_FACES)]
     stage_length = max(1, math.ceil(experiment.images / STAGES))
     history: list[Row] = []
     parts: list[Tensor] = []  # stay on the device until the stage ends
