@@ -1,6 +1,8 @@
 """The one command: what it refuses, and how it runs a notebook."""
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +94,13 @@ def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> 
     assert (tmp_path / "done.part.ipynb").exists()
 
 
+def test_a_kernel_that_dies_is_named_with_its_notebook(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "import os\nos._exit(1)")
+    with pytest.raises(reproduce.NotebookFailed, match=r"small\.ipynb: its Python died"):
+        reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
+    assert not (tmp_path / "done.ipynb").exists()
+
+
 def test_no_pdf_is_made_from_half_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +115,24 @@ def test_no_pdf_is_made_from_half_a_run(
     with pytest.raises(SystemExit, match=r"error: 03_lambda_study.ipynb, cell 4.*no PDF was made"):
         reproduce.main(["--data", "synthetic", "--preset", "smoke", "--out", str(tmp_path)])
     assert ran == ["01_data", "02_training", "03_lambda_study"]
+    assert not list(tmp_path.rglob("*.pdf"))
+
+
+def test_ctrl_c_is_one_line_that_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vaelib.reproduce", "--data", "synthetic"]
+    running = subprocess.Popen(
+        [*command, "--preset", "smoke", "--seed", "99", "--out", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    first = running.stderr.readline()  # the first notebook has begun
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert first == "01_data\n"
+    assert running.returncode == reproduce.INTERRUPTED
+    assert told.splitlines() == ["stopped; finished models are kept, the same command goes on"]
     assert not list(tmp_path.rglob("*.pdf"))
 
 

@@ -7,6 +7,7 @@ import argparse
 import copy
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.inspection import inspect_notebook
@@ -37,6 +39,8 @@ NOTEBOOKS = (
     "06_report",
 )
 
+INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
+
 Parameters = dict[str, str | int]
 
 
@@ -46,6 +50,11 @@ class ThisPython(AsyncKernelManager):
     def __init__(self, **settings: Any) -> None:
         # Sockets in the file system: nothing listens on the network.
         super().__init__(**{**settings, "transport": "ipc"})
+
+    async def _async_pre_start_kernel(self, **settings: Any) -> Any:
+        # What a notebook prints is in the notebook; what is left is the kernel's own last words
+        # when it is stopped with Ctrl-C, which would drown ours.
+        return await super()._async_pre_start_kernel(**{**settings, "stderr": subprocess.DEVNULL})
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -82,6 +91,10 @@ def run_notebook(source: Path, executed: Path, parameters: Parameters) -> None:
         raise NotebookFailed(
             f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}"
             f" (executed so far: {part})"
+        ) from None
+    except DeadKernelError:
+        raise NotebookFailed(
+            f"{source.name}: its Python died, perhaps for want of memory (executed so far: {part})"
         ) from None
     part.replace(executed)
 
@@ -186,9 +199,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line: exit code 2 for what cannot be done, 1 for a notebook that failed."""
+    """The command line: exit code 2 for what cannot be done, 1 for a failed notebook."""
     asked = _parser().parse_args(arguments)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    for noisy in ("papermill", "asyncio"):  # what they log as errors is raised as well
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="papermill")
     started = time.monotonic()
     out = Path(asked.out).absolute() if asked.out else paths.ROOT
@@ -209,7 +223,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (NotebookFailed, ExportError) as error:
         raise SystemExit(f"error: {error}; no PDF was made") from None
     except KeyboardInterrupt:
-        raise SystemExit("stopped; finished models are kept, the same command goes on") from None
+        print("stopped; finished models are kept, the same command goes on", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"report   {pdf}\nfigures  {study.results.folder}\ntime     {minutes} min {seconds} s")
 
