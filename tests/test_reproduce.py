@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -63,6 +64,16 @@ def test_a_folder_without_images_is_refused(
         reproduce.main(["--data", str(tmp_path / "empty"), "--out", str(tmp_path / "out")])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_photos_are_kept_out_of_the_projects_notebooks(
+    photo_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(photo_folder(80)), "--keep-outputs"]
+    with pytest.raises(SystemExit) as stopped:
+        reproduce.main([*data, "--preset", "smoke", "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 2
+    assert "would put photos of photos into the project's own notebooks" in capsys.readouterr().err
 
 
 def test_a_notebook_runs_in_this_very_interpreter(tmp_path: Path) -> None:

@@ -211,6 +211,11 @@ def main(arguments: list[str] | None = None) -> None:
         data = str(Path(data).absolute())
     try:
         study = open_study(data, asked.preset, asked.name, str(out), asked.seed)
+        if asked.keep_outputs and study.faces.kind != "synthetic":
+            raise InputError(
+                f"--keep-outputs would put photos of {study.faces.name} into the project's own"
+                " notebooks; use it with --data synthetic"
+            )
         print(_announcement(study), flush=True)
         _make_folder(out)
         pdf = reproduce(study, data, asked.name, out)
