@@ -129,7 +129,7 @@ def test_no_pdf_is_made_from_half_a_run(
     assert not list(tmp_path.rglob("*.pdf"))
 
 
-def test_ctrl_c_is_one_line_that_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_while_a_model_trains_says_in_a_line_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vaelib.reproduce", "--data", "synthetic"]
     running = subprocess.Popen(
         [*command, "--preset", "smoke", "--seed", "99", "--out", str(tmp_path)],
@@ -138,12 +138,13 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(tmp_path: Path) -> None:
         text=True,
     )
     assert running.stderr is not None
-    first = running.stderr.readline()  # the first notebook has begun
+    while "images/s" not in running.stderr.readline():
+        assert running.poll() is None, "the run ended before it trained anything"
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
-    assert first == "01_data\n"
     assert running.returncode == reproduce.INTERRUPTED
-    assert told.splitlines() == ["stopped; finished models are kept, the same command goes on"]
+    assert told.endswith("stopped; finished models are kept, the same command goes on\n")
+    assert "Traceback" not in told
     assert not list(tmp_path.rglob("*.pdf"))
 
 
