@@ -151,7 +151,7 @@ def fit(model: VAE, experiment: Experiment, faces: FaceSet, watch: progress.Watc
     seen = stage_start = 0
     seconds = 0.0
     started = time.perf_counter()
-    history.append(Row(0, "validation", 0, *_floats(evaluate(model, validation)), 0.0, 0.0))
+    history.append(Row(0, "validation", 0, *evaluate(model, validation), 0.0, 0.0))
     for epoch, x, noise in batches(experiment, faces, device):
         losses = step(model, optimizer, experiment, x, noise)
         parts.append(torch.stack([losses.reconstruction, losses.kl]).detach() * len(x))
@@ -167,7 +167,7 @@ def fit(model: VAE, experiment: Experiment, faces: FaceSet, watch: progress.Watc
             rate = (seen - stage_start) / spent
             seconds += spent
             history.append(Row(epoch, "train", seen, mse, kl, seconds, rate))
-            held_out = _floats(evaluate(model, validation))
+            held_out = evaluate(model, validation)
             history.append(Row(epoch, "validation", seen, *held_out, seconds, rate))
             parts, stage_start, started = [], seen, time.perf_counter()
         latest = history[-1]
@@ -240,10 +240,6 @@ def evaluate(model: VAE, images: Tensor) -> Evaluation:
         total += len(batch) * torch.stack([losses.reconstruction, losses.kl]).double().cpu()
     model.train(was_training)
     return Evaluation(*(total / len(images)).tolist())
-
-
-def _floats(evaluation: Evaluation) -> tuple[float, float]:
-    return evaluation.reconstruction, evaluation.kl
 
 
 def _as_csv(history: list[Row]) -> str:
