@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: report test lint lab lock clean
+.PHONY: report celeba test lint bench lab lock clean
 
 report: .venv/ready  ## the seven models, the figures and the PDF; options in ARGS
 	$(BIN)/python -m vaelib.reproduce $(ARGS)
+
+celeba: .venv/ready  ## find a copy of CelebA, or download one with ARGS=--agree
+	$(BIN)/python -m vaelib.celeba $(ARGS)
 
 test: .venv/ready  ## every test, the notebooks among them
 	$(BIN)/python -m pytest
@@ -17,11 +20,15 @@ lint: .venv/ready  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: .venv/ready  ## what is fast, against whom; into benchmarks/results
+	$(BIN)/python -m benchmarks.prepare
+	$(BIN)/python -m benchmarks.faces
+
 lab: .venv/ready  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
 
 lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject.toml
-	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra celeba --no-header \
 	  --output-file requirements.txt pyproject.toml
 
 clean:  ## remove what can be made again, but neither data nor trained models

@@ -13,6 +13,7 @@ from PIL import Image
 from vaelib.errors import InputError
 
 # Set before anything imports vaelib.paths, and inherited by the processes that tests start.
+ROOT = Path(__file__).resolve().parent.parent
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
 os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
 os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
@@ -28,6 +29,21 @@ def refusal(call: Callable[[], object]) -> str:
         call()
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def real(folder: str) -> str:
+    """A folder of real photos, where it is at hand."""
+    found = ROOT.parent / "shared" / "data" / folder
+    if not found.is_dir():
+        pytest.skip(f"there is no {folder} beside the project in shared/data")
+    return str(found)
+
+
+def edit(path: Path, line: int, new: str | None) -> None:
+    """Replace a line of a file, counted from 1, or remove it."""
+    lines = path.read_text().splitlines()
+    lines[line - 1 : line] = [] if new is None else [new]
+    path.write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Faces are prepared, cached and described as `vaelib.data` says."""
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -9,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import refusal
+from conftest import real, refusal
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaelib import data, faces, paths, photos, sources
+from vaelib import data, faces, paths, photos, prepare, sources
 from vaelib.config import PRESETS, Preset
 
 Make = Callable[..., Path]
@@ -40,62 +44,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return asked
 
 
-def no_decoding(*_: object) -> NDArray[np.uint8]:
-    raise AssertionError("a photo was decoded")
-
-
-# --- broken photos
-
-
-def break_photos(folder: Path, count: int) -> list[str]:
-    """Make junk of every eleventh photo, so many of them."""
-    names = [f"{11 * number:06}.jpg" for number in range(count)]
-    for name in names:
-        (folder / name).write_bytes(b"no photo at all")
-    return names
-
-
-def test_broken_photos_are_left_out_and_named(
-    photo_folder: Make, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = photo_folder(201, size=(24, 29))
-    whole = data.load(str(folder))
-    names = break_photos(folder, 2)
-    some = data.load(str(folder))
-    assert some.broken == tuple(names)
-    kept = [number for number in range(201) if number not in (0, 11)]
-    assert torch.equal(some.images, whole.images[kept])
-    assert torch.equal(some.split, whole.split[kept])
-    assert capsys.readouterr().err == (f"left out 2 broken images of 201: {names[0]}, {names[1]}\n")
-
-
-def test_attributes_and_split_stay_with_their_faces_when_others_are_broken(
-    celeba_folder: Make,
-) -> None:
-    folder = celeba_folder(201)
-    break_photos(folder / "img_align_celeba", 2)
-    faces = data.load(str(folder))
-    kept = [number for number in range(201) if number not in (0, 11)]
-    assert faces.where("Smiling").tolist() == [number % 2 == 1 for number in kept]
-    assert faces.split.tolist() == ([0] * 181 + [2, 1] * 10)[2:]
-
-
-def test_one_percent_of_broken_photos_is_too_many(photo_folder: Make, own_cache: Path) -> None:
-    folder = photo_folder(100, size=(24, 29))
-    names = break_photos(folder, 1)
-    assert f"1 of 100 photos cannot be decoded: {names[0]}" in refusal(
-        lambda: data.load(str(folder))
-    )
-    assert list(own_cache.iterdir()) == []
-
-
-def test_many_broken_photos_are_named_by_the_first_three(photo_folder: Make) -> None:
-    folder = photo_folder(64, size=(24, 29))
-    names = break_photos(folder, 5)
-    message = refusal(lambda: data.load(str(folder)))
-    assert f"5 of 64 photos cannot be decoded: {', '.join(names[:3])}, ...;" in message
-
-
 # --- what load returns
 
 
@@ -117,7 +65,7 @@ def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make) -> Non
 
 def test_faces_of_celeba_have_its_attributes_and_its_split(celeba_folder: Make) -> None:
     faces = data.load(str(celeba_folder(84)))
-    assert (faces.kind, faces.attribute_names) == ("celeba", ("Smiling", "Young", "Eyeglasses"))
+    assert (faces.kind, faces.attribute_names) == ("celeba", ("Eyeglasses", "Smiling", "Young"))
     assert faces.where("Smiling").tolist() == [False, True] * 42
     assert faces.validation.tolist() == list(range(64, 84, 2))
 
@@ -179,10 +127,9 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     assert "smoke, quick, full" in message
 
 
-def test_the_caller_may_name_the_data(photo_folder: Make, own_cache: Path) -> None:
+def test_the_caller_may_name_the_data(photo_folder: Make) -> None:
     faces = data.load(str(photo_folder(64)), name="family")
     assert faces.name == "family"
-    assert [folder.name for folder in own_cache.iterdir()] == [f"family-{faces.fingerprint[:12]}"]
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "my faces", "-x"])
@@ -194,7 +141,14 @@ def test_an_unknown_attribute_is_refused_with_the_known_ones(celeba_folder: Make
     faces = data.load(str(celeba_folder(64)))
     message = refusal(lambda: faces.where("Glasses"))
     assert "'Glasses'" in message
-    assert "Smiling, Young, Eyeglasses" in message
+    assert "Eyeglasses, Smiling, Young" in message
+
+
+@pytest.mark.parametrize("name", ["Smiling", "smiling", "SMILING", "smi-ling", "S_m_i_ling"])
+def test_an_attribute_is_found_whatever_its_case_hyphens_and_underscores(
+    celeba_folder: Make, name: str
+) -> None:
+    assert data.load(str(celeba_folder(64))).where(name).tolist() == [False, True] * 32
 
 
 def test_asking_plain_photos_for_an_attribute_is_refused(photo_folder: Make) -> None:
@@ -205,12 +159,30 @@ def test_asking_plain_photos_for_an_attribute_is_refused(photo_folder: Make) -> 
 # --- the cache
 
 
+def not_to_be_called(*_: object) -> None:
+    raise AssertionError("faces were prepared")
+
+
+def caches(cache: Path) -> list[Path]:
+    """All that lies in the folder of caches, but for the lock."""
+    return sorted(path for path in cache.iterdir() if path.name != ".lock")
+
+
+def test_another_name_for_the_same_faces_shares_their_cache(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    folder = str(photo_folder(64))
+    data.load(folder)
+    data.load(folder, name="family")
+    assert len(caches(own_cache)) == 1
+
+
 def test_a_second_load_decodes_nothing(
     celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(celeba_folder(84))
     first = data.load(folder)
-    monkeypatch.setattr(data, "prepare", no_decoding)
+    monkeypatch.setattr(prepare, "prepare", not_to_be_called)
     second = data.load(folder)
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.where("Smiling"), second.where("Smiling"))
@@ -247,7 +219,7 @@ def test_an_incomplete_cache_is_made_again(
 ) -> None:
     folder = str(celeba_folder(64))
     whole = data.load(folder).images.clone()
-    [cached] = own_cache.iterdir()
+    [cached] = caches(own_cache)
     content = (cached / file).read_bytes()
     (cached / file).unlink()
     if harm != "missing":
@@ -256,59 +228,73 @@ def test_an_incomplete_cache_is_made_again(
     assert torch.equal(again.images, whole)
     assert again.where("Young").all()
     assert (cached / file).read_bytes() == content
-    assert list(own_cache.iterdir()) == [cached]
+    assert caches(own_cache) == [cached]
 
 
-@pytest.mark.parametrize("file", ["images.npy", "split.npy", "attributes.npy"])
-def test_a_cache_of_the_wrong_sizes_is_made_again(
-    celeba_folder: Make, own_cache: Path, file: str
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "attributes.npy", "facts.json"])
+def test_a_cache_with_one_wrong_bit_is_made_again_and_says_so(
+    celeba_folder: Make, own_cache: Path, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(celeba_folder(64))
     data.load(folder)
-    [cached] = own_cache.iterdir()
+    [cached] = caches(own_cache)
     content = (cached / file).read_bytes()
-    np.save(cached / file, np.load(cached / file)[:-1])
+    harmed = bytearray(content)
+    harmed[-5] ^= 1
+    times = (cached / file).stat()
+    (cached / file).write_bytes(harmed)
+    os.utime(cached / file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    capsys.readouterr()
     data.load(folder)
     assert (cached / file).read_bytes() == content
+    assert f"the cache {cached} is damaged" in capsys.readouterr().err
 
 
-def test_a_cache_of_other_faces_is_made_again(photo_folder: Make, own_cache: Path) -> None:
+def test_a_refused_preparation_leaves_nothing_behind(celeba_folder: Make, own_cache: Path) -> None:
+    folder = celeba_folder(64)
+    (folder / "img_align_celeba/000007.jpg").write_bytes(b"")
+    assert "000007.jpg (empty)" in refusal(lambda: data.load(str(folder)))
+    assert caches(own_cache) == []
+
+
+def test_what_is_left_of_a_source_that_has_changed_since_is_removed(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    (own_cache / ".photos-0123456789ab.part").mkdir(parents=True)
+    (own_cache / ".others-0123456789ab.part").mkdir()
+    data.load(str(photo_folder(64)))
+    left = [path.name for path in caches(own_cache) if path.name.startswith(".")]
+    assert left == [".others-0123456789ab.part"]
+
+
+def test_a_second_process_waits_and_uses_the_faces_of_the_first(
+    photo_folder: Make, own_cache: Path
+) -> None:
     folder = str(photo_folder(64))
-    whole = data.load(folder).images.clone()
-    [cached] = own_cache.iterdir()
-    facts = (cached / "facts.json").read_text()
-    (cached / "facts.json").write_text(facts.replace('"fingerprint": "', '"fingerprint": "not '))
-    np.save(cached / "images.npy", np.zeros((64, 3, 64, 48), np.uint8))
-    assert torch.equal(data.load(folder).images, whole)
-
-
-def test_a_failed_preparation_leaves_nothing_behind(
-    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> NDArray[np.uint8]:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(photos, "decode", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        data.load(str(photo_folder(64)))
-    assert list(own_cache.iterdir()) == []
-
-
-def test_the_slower_of_two_preparations_uses_the_faces_of_the_faster(
-    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare = data.prepare
-
-    def overtaken(source: sources.Source, count: int, fingerprint: str, aside: Path) -> None:
-        prepare(source, count, fingerprint, aside)
-        shutil.copytree(aside, own_cache / f"photos-{fingerprint[:12]}")
-        (own_cache / f"photos-{fingerprint[:12]}" / "faster").touch()
-
-    monkeypatch.setattr(data, "prepare", overtaken)
-    faces = data.load(str(photo_folder(64)))
-    assert len(faces.images) == 64
-    [cached] = own_cache.iterdir()
-    assert (cached / "faster").exists()
+    own_cache.mkdir()
+    lock = FileLock(own_cache / ".lock")
+    script = f"from vaelib import data; print(len(data.load({folder!r}).images))"
+    environment = os.environ | {"VAELIB_CACHE": str(own_cache)}
+    with lock:
+        other = subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stderr is not None
+        assert "another process prepares faces" in other.stderr.readline()
+        source = sources.find(folder)
+        cached = own_cache / f"photos-{prepare.fingerprint(source, 64)[:12]}"
+        part = own_cache / "first"
+        part.mkdir()
+        prepare.prepare(source, 64, part)
+        (part / "of the first").touch()
+        part.rename(cached)
+    told, _ = other.communicate(timeout=60)
+    assert told == "64\n"
+    assert (cached / "of the first").exists()
 
 
 def test_loads_at_the_same_time_do_not_spoil_each_other(
@@ -323,7 +309,7 @@ def test_loads_at_the_same_time_do_not_spoil_each_other(
         thread.join()
     assert len(found) == 4
     assert all(torch.equal(faces.images, found[0].images) for faces in found)
-    assert len(list(own_cache.iterdir())) == 1
+    assert len(caches(own_cache)) == 1
 
 
 def test_a_cache_folder_that_cannot_be_made_is_refused(
@@ -340,7 +326,7 @@ def test_a_disk_without_room_is_refused_before_it_is_filled(
     full = shutil.disk_usage(own_cache.parent)._replace(free=64 * 9216 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     assert "MB free" in refusal(lambda: data.load(str(photo_folder(64))))
-    assert list(own_cache.iterdir()) == []
+    assert caches(own_cache) == []
 
 
 # --- from bytes to the network's range and back
@@ -372,13 +358,6 @@ def test_flip_mirrors_exactly_the_images_that_the_mask_names() -> None:
 
 
 # --- real photos, where they are at hand
-
-
-def real(folder: str) -> str:
-    found = paths.ROOT.parent / "shared" / "data" / folder
-    if not found.is_dir():
-        pytest.skip(f"there is no {folder} beside the project in shared/data")
-    return str(found)
 
 
 def test_celeba8k_has_8000_faces_in_its_own_split_with_40_attributes() -> None:

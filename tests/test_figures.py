@@ -247,3 +247,16 @@ def test_a_histogram_names_its_sets(panels: list[Axes]) -> None:
     legend = panels[0].get_legend()
     assert legend is not None
     assert {text.get_text() for text in legend.get_texts()} == {"held out", "generated"}
+
+
+def test_strips_stand_below_each_other_beside_their_names() -> None:
+    white, black = torch.full((8, 3, 64, 48), 255, dtype=torch.uint8), torch.zeros(4, 3, 64, 48)
+    picture = figures.strips({"white": white, "black": black.to(torch.uint8)})
+    sheet = figures.face_sheet(white, columns=8)
+    pixels = np.asarray(picture)
+    assert picture.width == figures.STRIP_NAME + sheet.width
+    half = picture.height // 2
+    assert pixels[:half, figures.STRIP_NAME :].min() == 255
+    assert pixels[half : half + 64, figures.STRIP_NAME : figures.STRIP_NAME + 48].max() == 0
+    assert pixels[half + 64, -48:].min() == 255  # four faces are fewer than eight
+    assert (pixels[:half, : figures.STRIP_NAME] < 128).any()  # a name

@@ -49,7 +49,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def line(model: str = "centred", images: int = 1_280) -> str:
-    facts = {"model": model, "images": images, "of": 40_000, "epoch": 2, "loss": 0.12345}
+    facts = {"label": model, "images": images, "of": 40_000, "detail": "epoch  2  loss 0.1235"}
     return json.dumps({**facts, "rate": 256.4, "left": 151.0}) + "\n"
 
 
@@ -63,17 +63,31 @@ def wait_for(text: str, terminal: Terminal) -> None:
 # --- writing
 
 
+def test_the_preparation_of_photos_is_told_in_the_same_way(
+    told: Path, clock: SimpleNamespace
+) -> None:
+    with progress.preparing("preparing celeba", 1_000) as add:
+        clock.now += 1
+        add(256)
+        clock.now += 1
+        add(256)
+    facts = {"label": "preparing celeba", "of": 1_000, "detail": "photos", "rate": 256.0}
+    assert [{**each, "left": 0} for each in read(told)] == [
+        {**facts, "images": 256, "left": 0},
+        {**facts, "images": 512, "left": 0},
+    ]
+
+
 def test_training_tells_its_file_how_far_it_is(told: Path, clock: SimpleNamespace) -> None:
     with progress.watching("centred", 2_000) as watch:
         clock.now += 4
         watch(500, 1, 0.25)
     assert read(told) == [
         {
-            "model": "centred",
+            "label": "centred",
             "images": 500,
             "of": 2_000,
-            "epoch": 1,
-            "loss": 0.25,
+            "detail": "epoch  1  loss 0.2500",
             "rate": 125.0,
             "left": 12.0,
         }
@@ -102,7 +116,7 @@ def test_one_model_after_another_writes_to_the_same_file(told: Path) -> None:
     for name in ("lam-1e-3", "lam-1e-4"):
         with progress.watching(name, 32) as watch:
             watch(32, 1, 0.25)
-    assert [each["model"] for each in read(told)] == ["lam-1e-3", "lam-1e-4"]
+    assert [each["label"] for each in read(told)] == ["lam-1e-3", "lam-1e-4"]
 
 
 def test_without_the_variable_there_is_a_bar_and_no_file(

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from vaelib import paths, reproduce
-from vaelib.errors import InputError
+from vaelib.errors import INTERRUPTED, InputError
 
 
 def notebook(folder: Path, *code: str) -> Path:
@@ -147,7 +147,7 @@ def test_ctrl_c_while_a_model_trains_says_in_a_line_how_to_go_on(tmp_path: Path)
         with contextlib.suppress(subprocess.TimeoutExpired):
             _, told = running.communicate(timeout=20)
             break
-    assert running.returncode == reproduce.INTERRUPTED
+    assert running.returncode == INTERRUPTED
     assert told.endswith("stopped; finished models are kept, the same command goes on\n")
     assert "Traceback" not in told
     assert not list(tmp_path.rglob("*.pdf"))

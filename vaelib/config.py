@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from vaelib.errors import InputError
 
 IMAGE_SHAPE = (3, 64, 48)  # channels, height, width: portrait, never square
+FACE_BYTES = math.prod(IMAGE_SHAPE)  # of one face as uint8
 
 KLReading = Literal["standard", "plus_one", "centre_pull"]
 Precision = Literal["float32", "bfloat16"]

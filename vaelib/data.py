@@ -2,22 +2,21 @@
 
 import contextlib
 import json
-import math
-import os
 import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from filelock import FileLock, Timeout
 
-from vaelib import faces, paths, photos, sources
-from vaelib.config import IMAGE_SHAPE, PRESETS
+from vaelib import lists, paths, prepare, sources
+from vaelib.config import FACE_BYTES, PRESETS
+from vaelib.copies import Kind, Source, clean_name
 from vaelib.errors import InputError
-
-PREPARATION = 1  # raise it whenever the same source would be prepared differently
+from vaelib.files import checksum
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,34 +29,38 @@ class FaceSet:
     attribute_names: tuple[str, ...]
     split: torch.Tensor  # uint8 (N,): 0 train, 1 validation, 2 test
     fingerprint: str  # the same for the same faces, wherever they lie
-    kind: sources.Kind
+    kind: Kind
     broken: tuple[str, ...] = ()  # photos left out because they cannot be decoded
 
     @property
     def train(self) -> torch.Tensor:
         """Positions of the training faces, int64."""
-        return torch.nonzero(self.split == sources.TRAIN).flatten()
+        return torch.nonzero(self.split == lists.TRAIN).flatten()
 
     @property
     def validation(self) -> torch.Tensor:
         """Positions of the validation faces, int64."""
-        return torch.nonzero(self.split == sources.VALIDATION).flatten()
+        return torch.nonzero(self.split == lists.VALIDATION).flatten()
 
     @property
     def test(self) -> torch.Tensor:
         """Positions of the test faces, int64."""
-        return torch.nonzero(self.split == sources.TEST).flatten()
+        return torch.nonzero(self.split == lists.TEST).flatten()
 
     def where(self, attribute_name: str) -> torch.Tensor:
-        """Which faces have the attribute, bool (N,). Raises InputError for an unknown one."""
+        """Which faces have the attribute, bool (N,), whatever its case, hyphens and underscores.
+
+        Raises InputError for an unknown one.
+        """
         if self.attributes is None:
             raise InputError(f"the faces of {self.name!r} carry no attributes")
-        if attribute_name not in self.attribute_names:
+        same = [lists.same_name(name) for name in self.attribute_names]
+        if lists.same_name(attribute_name) not in same:
             raise InputError(
                 f"there is no attribute {attribute_name!r} in {self.name!r}; "
                 f"choose from {', '.join(self.attribute_names)}"
             )
-        return self.attributes[:, self.attribute_names.index(attribute_name)]
+        return self.attributes[:, same.index(lists.same_name(attribute_name))]
 
 
 def evenly(positions: torch.Tensor, n: int) -> torch.Tensor:
@@ -86,131 +89,100 @@ def load(data: str = "auto", preset: str = "quick", name: str = "") -> FaceSet:
     """The faces of a source (see `sources.find`), prepared on the first call, at once on others.
 
     The preset decides only how many procedural faces there are. `name` replaces the name of the
-    source. The cache lies in `paths.CACHE`, in a folder called after name and fingerprint.
+    source. The cache lies in `paths.CACHE`, in a folder called after the source and its
+    fingerprint; it is checked on every call, and prepared again where it is damaged.
     Raises InputError for an unknown preset, a name unfit for a folder, and an unusable source.
     """
     if preset not in PRESETS:
         raise InputError(f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
-    if name != sources.clean_name(name):
+    if name != clean_name(name):
         raise InputError(
             f"name is {name!r}; use letters, digits, '-', '_' and '.', with neither "
             "'-' nor '.' at either end"
         )
     source = sources.find(data)
     count = len(source.files) or PRESETS[preset].synthetic_faces
-    fingerprint = sources.fingerprint(source, count, PREPARATION)
-    name = name or source.name
-    folder = paths.CACHE / f"{name}-{fingerprint[:12]}"
-    ready = _open(folder, name, fingerprint)
+    folder = paths.CACHE / f"{source.name}-{prepare.fingerprint(source, count)[:12]}"
+    ready = _open(folder, name or source.name)
     if ready is None:
-        aside = _make_aside(folder, count)
-        try:
-            prepare(source, count, fingerprint, aside)
-            ready = _install(aside, folder, name, fingerprint)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        with _alone():
+            ready = _open(folder, name or source.name)  # another process was first
+            if ready is None:
+                _prepare(source, count, folder)
+                ready = _open(folder, name or source.name)
+    if ready is None:
+        raise InputError(f"the cache {folder} cannot be read back; remove it and check the disk")
     return ready
 
 
-def prepare(source: sources.Source, count: int, fingerprint: str, folder: Path) -> None:
-    """Write the source's faces into an existing folder.
-
-    images.npy uint8 (N, 3, 64, 48), attributes.npy bool (N, A) where there are any, split.npy
-    uint8 (N,), and facts.json. A photo that cannot be decoded is left out and named on stderr.
-    Raises InputError where the lists do not hold together or 1 % of the photos or more are broken.
-    """
-    attributes: NDArray[np.bool_] | None
-    broken: list[int] = []
-    if source.kind == "synthetic":
-        images, attributes = faces.generate(count, 0)
-        attribute_names = faces.ATTRIBUTES
-        np.save(folder / "images.npy", images)
-        split = sources.split_by_hash([str(number) for number in range(count)])
-    else:
-        attributes, attribute_names = sources.read_attributes(source)
-        official = sources.read_partition(source)  # before the slow part, as it may be refused
-        broken = photos.decode_all(source, folder / "images.npy")
-        kept = np.setdiff1d(np.arange(count), broken)
-        attributes = None if attributes is None else attributes[kept]
-        if official is None:
-            split = sources.split_by_hash([source.files[index] for index in kept])
-        else:
-            split = official[kept]
-    if attributes is not None:
-        np.save(folder / "attributes.npy", attributes)
-    np.save(folder / "split.npy", split)
-    facts = {
-        "fingerprint": fingerprint,
-        "kind": source.kind,
-        "faces": len(split),
-        "train_validation_test": np.bincount(split, minlength=3).tolist(),
-        "attribute_names": list(attribute_names) if attributes is not None else [],
-        "broken": [source.files[index] for index in broken],
-    }
-    (folder / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-def _make_aside(folder: Path, count: int) -> Path:
-    """A new folder beside the one to come, for this process alone, with room for the faces."""
-    aside = folder.with_name(f".{folder.name}.part-{os.getpid()}-{uuid4().hex[:8]}")
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process prepares faces. A process that dies lets the next one in."""
     try:
-        aside.mkdir(parents=True)
+        paths.CACHE.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(paths.CACHE / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("another process prepares faces; waiting for its end", file=sys.stderr)
+            lock.acquire()
     except OSError as error:
         raise InputError(
             f"cannot write to {paths.CACHE}: {error.strerror}; set VAELIB_CACHE to another folder"
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(source: Source, count: int, folder: Path) -> None:
+    """Make the cache. What an interruption leaves is gone on with; nothing else is left behind."""
+    if folder.exists():
+        print(f"the cache {folder} is damaged; the faces are prepared again", file=sys.stderr)
+        shutil.rmtree(folder)
+    part = folder.with_name(f".{folder.name}.part")
+    for stale in paths.CACHE.glob(f".{source.name}-*.part"):
+        if stale != part:  # of this source before it changed: it will never be finished
+            shutil.rmtree(stale)
     # Looked at first, because running out of disk under a memory map kills the process.
-    free, needed = shutil.disk_usage(aside).free, count * math.prod(IMAGE_SHAPE)
+    kept = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in part.glob(prepare.IMAGES))
+    free, needed = shutil.disk_usage(paths.CACHE).free, count * FACE_BYTES - kept
     if free < needed:
-        aside.rmdir()
         raise InputError(
             f"{paths.CACHE} has {free / 1e6:.0f} MB free and the faces need {needed / 1e6:.0f} MB; "
             "make room, or set VAELIB_CACHE to another folder"
         )
-    return aside
-
-
-def _install(aside: Path, folder: Path, name: str, fingerprint: str) -> FaceSet:
-    """Move the finished cache to its place, unless another process has put one there meanwhile."""
-    for _ in range(2):
-        with contextlib.suppress(OSError):  # refused where there is a folder with something in it
-            aside.rename(folder)
-        ready = _open(folder, name, fingerprint)  # another process's faces are as good as ours
-        if ready is not None:
-            return ready
-        spoiled = aside.with_name(f"{aside.name}.spoiled")
-        with contextlib.suppress(OSError):  # in one step, so that nobody opens half of it
-            folder.rename(spoiled)
-        shutil.rmtree(spoiled, ignore_errors=True)
-    raise InputError(f"the cache {folder} cannot be read back; remove it and check the disk")
-
-
-def _open(folder: Path, name: str, fingerprint: str) -> FaceSet | None:
-    """The faces cached in the folder; None where it is missing, incomplete or of wrong sizes."""
+    part.mkdir(exist_ok=True)
     try:
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        count, attribute_names = facts["faces"], tuple(facts["attribute_names"])
-        # "c" is copy on write: torch warns about read-only memory, and the file must not change.
-        images = np.load(folder / "images.npy", mmap_mode="c")
-        split = np.load(folder / "split.npy")
-        attributes = np.load(folder / "attributes.npy") if attribute_names else None
-        whole = (
-            facts["fingerprint"] == fingerprint
-            and (images.dtype, images.shape) == (np.uint8, (count, *IMAGE_SHAPE))
-            and (split.dtype, split.shape) == (np.uint8, (count,))
-            and (attributes is None or attributes.shape == (count, len(attribute_names)))
-        )
-        if not whole:
+        prepare.prepare(source, count, part)
+    except BaseException as error:
+        if isinstance(error, InputError) or not (part / prepare.JOURNAL).exists():
+            shutil.rmtree(part)
+        raise
+    part.rename(folder)
+
+
+def _open(folder: Path, name: str) -> FaceSet | None:
+    """The faces cached in the folder; None where it is missing, or a bit is not as it was."""
+    try:
+        facts = json.loads((folder / prepare.FACTS).read_text(encoding="utf-8"))
+        whole = prepare.seal(facts) == facts["seal"]
+        if not whole or any(checksum(folder / f) != told for f, told in facts["sha256"].items()):
             return None
+        attribute_names = tuple(facts["attribute_names"])
+        # "c" is copy on write: torch warns about read-only memory, and the file must not change.
+        images = np.load(folder / prepare.IMAGES, mmap_mode="c")
+        attributes = np.load(folder / prepare.ATTRIBUTES) if attribute_names else None
         return FaceSet(
             name=name,
             images=torch.from_numpy(images),
             attributes=None if attributes is None else torch.from_numpy(attributes),
             attribute_names=attribute_names,
-            split=torch.from_numpy(split),
-            fingerprint=fingerprint,
+            split=torch.from_numpy(np.load(folder / prepare.SPLIT)),
+            fingerprint=facts["fingerprint"],
             kind=facts["kind"],
             broken=tuple(facts["broken"]),
         )
-    except (OSError, EOFError, ValueError, TypeError, KeyError):
+    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError):
         return None

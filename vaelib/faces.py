@@ -5,7 +5,8 @@ cannot answer: which way does this head really turn? Framing and attribute frequ
 CelebA (eyes at 51 % of the height, mouth at 71 %, head and hair over 60 % of the width).
 """
 
-import zlib
+import contextlib
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,163 +15,87 @@ import torch
 from torch import Tensor
 
 from vaelib.config import IMAGE_SHAPE
-from vaelib.errors import InputError
-from vaelib.face_parts import draw
-from vaelib.face_shapes import RANGES, Factors
+from vaelib.face_chances import Streams, sample
+from vaelib.face_factors import ABOUT, RANGES, STRAIGHT, TIED, Factors, showing, traverse
+from vaelib.face_parts import draw_body, draw_earrings, draw_ears, draw_head, skin_colour
+from vaelib.face_shapes import background, per_image, place_head
+from vaelib.face_wear import draw_bun, draw_cap, draw_glasses, draw_hat, draw_long_hair, hair_colour
 
 __all__ = [
-    "ATTRIBUTES", "RANGES", "VERSION", "Factors", "attributes", "generate", "render", "sample",
+    "ABOUT", "ATTRIBUTES", "RANGES", "Factors", "attributes", "generate", "render", "sample",
+    "showing", "traverse",
 ]  # fmt: skip
 
-VERSION = 1  # to be raised whenever a factor or a pixel changes: part of the data's fingerprint
-BATCH = 64  # faces drawn at once: small enough that a batch stays in the processor's cache
+NOISES = 65  # cut-outs of the sheet of noise in each direction
+BATCH = 192  # faces drawn at once: more would leave the processor's cache, fewer cost time
+BATCH_ON_GPU = 4096  # there it is the number of steps that costs time
 
 
-def _mixed(key: Tensor) -> Tensor:
-    """The splitmix64 finaliser on int64, whose products wrap and whose shifts keep no sign."""
-    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
-        key = (key ^ ((key >> shift) & ((1 << (64 - shift)) - 1))) * factor
-    return key ^ ((key >> 31) & ((1 << 33) - 1))
+def draw(f: Factors) -> Tensor:
+    """Faces (3, n, 64, 48) in 0 - 1, from the background forward."""
+    plane, image = place_head(f), background(f)
+    skin, hair = skin_colour(f), hair_colour(f)
+    draw_bun(f, plane, image, hair)
+    draw_body(f, plane, image, skin)
+    draw_ears(f, plane, image, skin)
+    draw_earrings(f, plane, image, near=False)
+    draw_long_hair(f, plane, image, hair)
+    draw_head(f, plane, image, skin, hair)
+    draw_earrings(f, plane, image, near=True)
+    draw_glasses(f, plane, image)
+    draw_cap(f, plane, image, hair)
+    draw_hat(f, plane, image)
+    image *= per_image(f.exposure)
+    bright = (image - 0.6).clamp_(0, 0.8)  # highlights roll off as on film, reaching white at 1.4
+    image = image.clamp_(0, 0.6).add_(bright).addcmul_(bright, bright, value=-1 / 1.6)
+    return image.add_(noise(f)).clamp_(0, 1)
 
 
-class _Streams:
-    """Random numbers that depend on seed, name of the stream and index of the image alone."""
-
-    def __init__(self, n: int, seed: int, start: int) -> None:
-        golden = -7046029254386353131  # 2^64 / golden ratio, as int64: splitmix64's stride
-        self._key = _mixed((torch.arange(start, start + n) + 1) * golden)
-        self._key = _mixed(self._key ^ _mixed(torch.tensor(seed + 1) * golden))
-
-    def uniform(self, name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """float32 (n,), even over [low, high)."""
-        bits = _mixed(self._key ^ _mixed(torch.tensor(zlib.crc32(name.encode()) + 1)))
-        return low + (high - low) * ((bits >> 40) & 0xFFFFFF).float() / 2**24
-
-    def bell(self, name: str, low: float, high: float) -> Tensor:
-        """float32 (n,), heaped in the middle of [low, high): the mean of three uniforms."""
-        parts = [self.uniform(f"{name}/{i}") for i in range(3)]
-        return low + (high - low) * (parts[0] + parts[1] + parts[2]) / 3
-
-    def chance(self, name: str, probability: Tensor | float) -> Tensor:
-        """1.0 with this probability, else 0.0."""
-        return (self.uniform(name) < probability).float()
+@functools.cache
+def _noises(device: torch.device) -> Tensor:
+    """All cut-outs (3, 65, 65, 64, 48) of one sheet of noise of deviation 1, as a view of it."""
+    _, height, width = IMAGE_SHAPE
+    tall, wide = height + NOISES - 1, width + NOISES - 1
+    with torch.device("cpu"):
+        sheet = 6 * Streams(3 * tall * wide, seed=0).bell("noise", -0.5, 0.5)
+    sheet = sheet.view(3, tall, wide).to(device)
+    return sheet.unfold(1, height, 1).unfold(2, width, 1)
 
 
-def sample(n: int, seed: int, start: int = 0) -> Factors:
-    """Factors of images start ... start + n - 1 of this seed's endless set of faces.
-
-    Image i is the same whatever n and start. Raises InputError for a number below 0 or above 2^62.
-    """
-    for name, value in (("n", n), ("seed", seed), ("start", start)):
-        if not 0 <= value < 2**62:
-            raise InputError(f"{name} is {value}; it must lie between 0 and 2^62 - 1")
-    s = _Streams(n, seed, start)
-    person = _person(s)
-    return Factors(**person, **_picture(s, person["male"]))
-
-
-def _person(s: _Streams) -> dict[str, Tensor]:
-    """Who it is: what does not change from one picture to the next."""
-    male, age = s.chance("male", 0.42), s.uniform("age")
-    old = ((age - 0.6) / 0.4).clamp(min=0)
-    tone = s.uniform("skin_tone")
-    tone = torch.where(tone < 0.8, 0.55 * (tone / 0.8), 0.55 + 0.45 * (tone - 0.8) / 0.2)
-    melanin = s.uniform("melanin")
-    melanin = torch.where(tone > 0.5, 0.75 + 0.25 * melanin, melanin)
-    grizzled = s.chance("gray", 0.22 * old)
-    gray = torch.maximum(grizzled * s.uniform("gray/much", 0.6, 1), 0.4 * old)
-    bald = s.chance("bald", male * (0.022 + 0.15 * old)) * s.uniform("bald/much", 0.5, 1)
-    long = torch.where(male > 0.5, s.chance("long", 0.06), s.chance("long", 0.86))
-    length = long * s.bell("hair_length", 0.4, 1.0)
-    bearded = s.chance("bearded", 0.38 * male)
-    return {
-        "male": male,
-        "age": age,
-        "face_width": s.bell("face_width", 9.9, 11.7) + 0.4 * male,
-        "jaw": s.bell("jaw", -0.2, 0.0) + 0.09 * male,
-        "skin_tone": tone,
-        "undertone": s.uniform("undertone", -1, 1),
-        "eye_distance": s.bell("eye_distance", 5.0, 6.0),
-        "iris": torch.where(tone > 0.45, 0.2 * s.uniform("iris"), s.uniform("iris") ** 2),
-        "brow_height": s.bell("brow_height", -1, 1),
-        "brow_weight": s.bell("brow_weight", 0, 0.7) + 0.3 * male,
-        "nose_length": s.bell("nose_length", 6.2, 7.8) + 0.3 * male,
-        "nose_width": s.bell("nose_width", 0.8, 1.2) + 0.12 * tone,
-        "mouth_width": s.bell("mouth_width", 3.8, 5.2),
-        "lip_fullness": s.uniform("lip_fullness"),
-        "lipstick": (1 - male) * s.chance("lipstick", 0.8) * s.uniform("lipstick/much", 0.2, 0.9),
-        "beard": bearded * s.uniform("beard", 0.25, 0.9),
-        "hair_length": length * (bald == 0),
-        "hair_volume": s.bell("hair_volume", 0.06, 0.25) + 0.07 * long,
-        "hair_wave": s.uniform("hair_wave"),
-        "hairline": s.bell("hairline", -0.88, -0.56) + 0.12 * s.chance("fringe", 0.2 * (1 - male)),
-        "parting": s.uniform("parting", -0.45, 0.45),
-        "bald": bald,
-        "melanin": melanin,
-        "red": s.chance("red", 0.12) * s.uniform("red/much") * (melanin < 0.8),
-        "gray": gray,
-    }
-
-
-def _picture(s: _Streams, male: Tensor) -> dict[str, Tensor]:
-    """How the person was photographed: pose, expression, light, clothes, background."""
-    smile = s.uniform("smile", -0.2, 1)
-    opened = (s.uniform("mouth_open") - 0.54 + 0.8 * (smile - 0.2)).clamp(0, 1)
-    lit_wall = s.uniform("back_value")
-    return {
-        "yaw": s.bell("yaw", -42, 42),
-        "pitch": s.bell("pitch", -13, 13),
-        "roll": s.bell("roll", -12, 12),
-        "shift_x": s.bell("shift_x", -1.5, 1.5),
-        "shift_y": s.bell("shift_y", -1.5, 1.5),
-        "size": s.bell("size", 0.92, 1.08),
-        "light_azimuth": s.uniform("light_azimuth", -70, 70),
-        "light_height": s.uniform("light_height", 0, 50),
-        "light_strength": s.uniform("light_strength", 0.25, 0.75),
-        "exposure": s.bell("exposure", 0.65, 1.35),
-        "eye_open": s.bell("eye_open", 0.2, 1),
-        "gaze": s.bell("gaze", -1, 1),
-        "smile": smile,
-        "mouth_open": opened,
-        "glasses": s.chance("glasses", 0.033 + 0.077 * male),
-        "tint": s.chance("tinted", 0.3) * s.uniform("tint", 0.4, 1),
-        "frame": s.uniform("frame"),
-        "cloth_hue": s.uniform("cloth_hue"),
-        "cloth_saturation": 0.8 * s.uniform("cloth_saturation") ** 3,
-        "cloth_value": s.uniform("cloth_value", 0.05, 0.95),
-        "neckline": s.uniform("neckline"),
-        "shirt": s.chance("shirt", 0.3),
-        "back_hue": s.uniform("back_hue"),
-        "back_saturation": 0.6 * s.uniform("back_saturation") ** 3,
-        "back_value": 0.04 + 0.94 * (lit_wall * lit_wall * (3 - 2 * lit_wall)),
-        "back_slope": s.uniform("back_slope"),
-        "back_turn": s.uniform("back_turn"),
-        "back_clutter": s.uniform("back_clutter"),
-        "back_place": s.uniform("back_place"),
-    }
+def noise(f: Factors) -> Tensor:
+    """Noise of a camera (3, n, 64, 48), where noise_place cuts it from a sheet."""
+    place = (f.noise_place * (NOISES * NOISES - 1)).long()
+    return _noises(f.yaw.device)[:, place // NOISES, place % NOISES] * per_image(f.noise)
 
 
 def render(factors: Factors) -> Tensor:
-    """The faces as uint8 (n, 3, 64, 48); the same whatever the number of threads."""
-    pictures = torch.empty((len(factors), *IMAGE_SHAPE), dtype=torch.uint8)
+    """The faces as uint8 (n, 3, 64, 48), on the factors' device.
+
+    The same whatever the number of threads; on a GPU the same within one grey level.
+    """
+    device = factors.yaw.device
+    size = BATCH if device.type == "cpu" else BATCH_ON_GPU
+    pictures = torch.empty((len(factors), *IMAGE_SHAPE), dtype=torch.uint8, device=device)
 
     def fill(low: int) -> None:
-        faces = draw(factors[low : low + BATCH])
-        pictures[low : low + BATCH] = (faces * 255).round_().to(torch.uint8)
+        with torch.inference_mode(), contextlib.nullcontext() if device.type == "cpu" else device:
+            faces = draw(factors[low : low + size]).mul_(255).round_().to(torch.uint8)
+            pictures[low : low + size] = faces.transpose(0, 1)
 
     # A thread draws whole batches alone: sharing out every small operation among the threads
     # instead is many times slower as soon as other programs use the processor as well.
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
+    threads = before if device.type == "cpu" else 1
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(fill, range(0, len(factors), BATCH)))
+            list(pool.map(fill, range(0, len(factors), size)))
     finally:
-        torch.set_num_threads(threads)  # new threads would inherit the 1
+        torch.set_num_threads(before)  # new threads would inherit the 1
     return pictures
 
 
 def generate(n: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """The first n faces of a seed: pixels uint8 (n, 3, 64, 48) and ATTRIBUTES bool (n, 13).
+    """The first n faces of a seed: pixels uint8 (n, 3, 64, 48) and ATTRIBUTES bool (n, 30).
 
     Beyond these arrays it needs the memory of a few batches. Raises InputError as `sample`
     does.
@@ -179,32 +104,52 @@ def generate(n: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.b
     return render(factors).numpy(), attributes(factors).numpy()
 
 
-# What CelebA calls a face, told from its factors. Hair has a colour unless gray or bald.
-PALE, SMILING, OPEN, YOUNG, HALF = 0.03, 0.424, 0.15, 0.77, 0.5
+# What CelebA calls a face, told from its factors. Hair has a colour unless gray, bald or hidden.
 ATTRIBUTES: tuple[str, ...] = (
-    "Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Eyeglasses", "Gray_Hair", "Male",
-    "Mouth_Slightly_Open", "No_Beard", "Pale_Skin", "Smiling", "Wearing_Lipstick", "Young",
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Bald", "Bangs", "Big_Lips", "Big_Nose", "Black_Hair",
+    "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Eyeglasses", "Gray_Hair", "Male",
+    "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin",
+    "Receding_Hairline", "Rosy_Cheeks", "Smiling", "Straight_Hair", "Wavy_Hair",
+    "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick", "Wearing_Necktie", "Young",
 )  # fmt: skip
 
 
 def attributes(factors: Factors) -> Tensor:
-    """Which of ATTRIBUTES each face has: bool (n, 13), by thresholds on its factors."""
+    """Which of ATTRIBUTES each face has: bool (n, 30), by thresholds on its factors."""
     f = factors
-    bald, gray = f.bald >= HALF, f.gray > HALF
-    coloured = ~bald & ~gray & (f.red <= HALF)
+    bald, gray, bare = f.bald >= 0.5, f.gray > 0.5, f.hat == 0
+    coloured = ~bald & ~gray & bare & (f.red <= 0.5)
+    long = (f.hair_length > 0.1) & (f.hair_style != TIED)
     told = {
-        "Bald": bald,
-        "Black_Hair": coloured & (f.melanin > 0.86),
-        "Blond_Hair": coloured & (f.melanin < 0.225),
+        "5_o_Clock_Shadow": f.stubble > 0,
+        "Arched_Eyebrows": f.brow_arch > 0.56,
+        "Bald": bald & bare,
+        "Bangs": (f.fringe > 0) & bare,
+        "Big_Lips": f.lip_fullness > 0.55,
+        "Big_Nose": f.nose_width > 1.14,
+        "Black_Hair": coloured & (f.melanin > 0.845),
+        "Blond_Hair": coloured & (f.melanin < 0.238),
         "Brown_Hair": coloured & (f.melanin >= 0.34) & (f.melanin < 0.67),
-        "Eyeglasses": f.glasses > HALF,
-        "Gray_Hair": gray & ~bald,
-        "Male": f.male > HALF,
-        "Mouth_Slightly_Open": f.mouth_open > OPEN,
-        "No_Beard": f.beard < 0.1,
-        "Pale_Skin": f.skin_tone < PALE,
-        "Smiling": f.smile > SMILING,
-        "Wearing_Lipstick": f.lipstick > OPEN,
-        "Young": f.age < YOUNG,
+        "Bushy_Eyebrows": f.brow_weight > 0.7,
+        "Chubby": (f.face_width > 11.4) & (f.jaw_width > 0.06),
+        "Eyeglasses": f.glasses > 0,
+        "Gray_Hair": gray & ~bald & bare,
+        "Male": f.male > 0.5,
+        "Mouth_Slightly_Open": f.mouth_open > 0.15,
+        "Mustache": f.moustache > 0,
+        "Narrow_Eyes": f.eye_open < 0.36,
+        "No_Beard": f.stubble + f.beard + f.moustache == 0,
+        "Oval_Face": (f.jaw_width < -0.02) & (f.jaw_length > -0.3),
+        "Pale_Skin": f.skin_tone < 0.03,
+        "Receding_Hairline": (f.hairline < -0.785) & ~bald & (f.fringe == 0) & bare,
+        "Rosy_Cheeks": f.rouge > 0.6,
+        "Smiling": f.smile > 0.373,
+        "Straight_Hair": long & (f.hair_style == STRAIGHT) & bare,
+        "Wavy_Hair": long & (f.hair_style > STRAIGHT) & bare,
+        "Wearing_Earrings": f.earrings > 0,
+        "Wearing_Hat": ~bare,
+        "Wearing_Lipstick": f.lipstick > 0.15,
+        "Wearing_Necktie": f.tie > 0.5,
+        "Young": f.age < 0.774,
     }
     return torch.stack([told[name] for name in ATTRIBUTES], dim=1)

@@ -11,7 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -20,6 +20,7 @@ from vaelib.train import Run
 
 ENLARGED = 3  # face pixels are drawn as squares of 3 x 3, so that print shows them as they are
 GAP = 2  # white pixels between faces, before enlarging
+STRIP_NAME, STRIP_FONT = 310, 34  # width of a strip's name and height of its letters
 DOTS_PER_INCH = 200
 WIDTH_INCHES = 6.3
 STYLE: Any = {
@@ -43,6 +44,19 @@ def face_sheet(images: Tensor, columns: int) -> Image.Image:
         grid = pixels[0]
     enlarged = grid.permute(1, 2, 0).numpy().repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
     return Image.fromarray(np.ascontiguousarray(enlarged))
+
+
+def strips(rows: Mapping[str, Tensor]) -> Image.Image:
+    """Faces uint8 (steps, 3, 64, 48) by name: a row for each, the name beside it."""
+    sheets = [face_sheet(faces, columns=len(faces)) for faces in rows.values()]
+    height = sheets[0].height + ENLARGED * GAP
+    size = (STRIP_NAME + max(sheet.width for sheet in sheets), height * len(sheets))
+    picture = Image.new("RGB", size, "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(STRIP_FONT)
+    for row, (name, sheet) in enumerate(zip(rows, sheets, strict=True)):
+        pen.text((0, (row + 0.5) * height), name, "black", font, anchor="lm")
+        picture.paste(sheet, (STRIP_NAME, row * height))
+    return picture
 
 
 def interpolation_sheet(images: Tensor) -> Image.Image:

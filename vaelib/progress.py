@@ -1,4 +1,4 @@
-"""How far training has come: a bar where somebody looks, a file where another process does."""
+"""How far a long step has come: a bar where somebody looks, a file where another process does."""
 
 import json
 import os
@@ -29,7 +29,8 @@ def watching(label: str, total: int) -> Iterator[Watch]:
     """Follow one training run of `total` images under the name `label`."""
     file = os.environ.get(FILE_VARIABLE)
     if file:
-        yield _line_writer(Path(file), label, total)
+        write = _line_writer(Path(file), label, total)
+        yield lambda images, epoch, loss: write(images, f"epoch {epoch:>2}  loss {loss:.4f}")
         return
     with tqdm(total=total, desc=label, unit=" images", mininterval=0.5, leave=False) as bar:
 
@@ -40,11 +41,29 @@ def watching(label: str, total: int) -> Iterator[Watch]:
         yield update
 
 
-def _line_writer(file: Path, label: str, total: int) -> Watch:
+@contextmanager
+def preparing(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Follow the preparation of `total` photos; yields a function to be told how many are added."""
+    file = os.environ.get(FILE_VARIABLE)
+    if file:
+        write, done = _line_writer(Path(file), label, total), 0
+
+        def add(photos: int) -> None:
+            nonlocal done
+            done += photos
+            write(done, "photos")
+
+        yield add
+        return
+    with tqdm(total=total, desc=label, unit=" photos", mininterval=0.5, leave=False) as bar:
+        yield bar.update
+
+
+def _line_writer(file: Path, label: str, total: int) -> Callable[[int, str], None]:
     started = time.monotonic()
     last = 0.0
 
-    def update(images: int, epoch: int, loss: float) -> None:
+    def update(images: int, detail: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < SECONDS_BETWEEN_LINES and images < total:
@@ -52,11 +71,10 @@ def _line_writer(file: Path, label: str, total: int) -> Watch:
         last = now
         rate = images / max(now - started, 1e-9)
         line = {
-            "model": label,
+            "label": label,
             "images": images,
             "of": total,
-            "epoch": epoch,
-            "loss": loss,
+            "detail": detail,
             "rate": rate,
             "left": (total - images) / max(rate, 1e-9),
         }
@@ -126,12 +144,11 @@ class _Screen:
 
     def _sentence(self, told: dict[str, Any]) -> str:
         text = (
-            f"   {told['model']:<18} epoch {told['epoch']:>2}  loss {told['loss']:.4f}"
-            f"  {told['images']:>7,} of {told['of']:,}  {told['rate']:.0f} images/s"
-            f"  {_clock(told['left'])} left"
+            f"   {told['label']:<18} {told['detail']}  {told['images']:>7,} of {told['of']:,}"
+            f"  {told['rate']:.0f} images/s  {_clock(told['left'])} left"
         )
-        if told["model"] in self.models:
-            after = len(self.models) - self.models.index(told["model"]) - 1
+        if told["label"] in self.models:
+            after = len(self.models) - self.models.index(told["label"]) - 1
             text += f", all models {_clock(told['left'] + after * told['of'] / told['rate'])}"
         return text
 

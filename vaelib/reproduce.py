@@ -13,7 +13,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
@@ -25,7 +25,7 @@ from papermill.inspection import inspect_notebook
 
 from vaelib import files, paths, progress
 from vaelib.config import PRESETS, SEVEN
-from vaelib.errors import InputError, exit_with
+from vaelib.errors import INTERRUPTED, InputError, OneLineParser, exit_with
 from vaelib.export import ExportError, export_pdf
 from vaelib.study import Study, open_study
 from vaelib.train import is_finished
@@ -38,8 +38,6 @@ NOTEBOOKS = (
     "05_centred_z",
     "06_report",
 )
-
-INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 
 Parameters = dict[str, str | int]
 
@@ -169,20 +167,13 @@ def keep_outputs(executed: Path, committed: Path) -> None:
     files.write_text(committed, nbformat.writes(notebook) + "\n")
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        exit_with(InputError(f"{message}; see python -m vaelib.reproduce --help"))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(prog="vaelib.reproduce", description=__doc__, allow_abbrev=False)
+    parser = OneLineParser("vaelib.reproduce", __doc__)
     parser.add_argument(
         "--data",
         default="auto",
         help="auto (CelebA under data/celeba, else procedural faces), synthetic,"
-        " a CelebA folder or any folder of photos",
+        " or the path of a CelebA copy or of any photos",
     )
     parser.add_argument(
         "--preset", default="auto", help=f"auto (full on a GPU, else quick), {', '.join(PRESETS)}"
