@@ -2,18 +2,27 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vaelib.errors import InputError
 
 # Set before anything imports vaelib.paths, and inherited by the processes that tests start.
 ROOT = Path(__file__).resolve().parent.parent
+
+# What pip installs for torch and numpy, as far as it is Python's.
+TRAINING = ["torch", "torchgen", "functorch", "triton", "nvidia", "numpy", "numpy.libs"]
+TRAINING += ["filelock", "typing_extensions.py", "jinja2", "markupsafe", "sympy", "mpmath"]
+TRAINING += ["networkx", "fsspec"]
+
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
 os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
 os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
@@ -44,6 +53,27 @@ def edit(path: Path, line: int, new: str | None) -> None:
     lines = path.read_text().splitlines()
     lines[line - 1 : line] = [] if new is None else [new]
     path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run Python code as on a machine where nothing is installed but torch and numpy."""
+    installed = Path(torch.__file__).parent.parent
+    packages = tmp_path / "packages"
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        packages.mkdir()
+        for name in TRAINING:
+            if (installed / name).exists():
+                (packages / name).symlink_to(installed / name)
+        environment = os.environ | {
+            "PYTHONPATH": f"{packages}{os.pathsep}{ROOT}",
+            "VAELIB_CACHE": str(tmp_path / "bare cache"),
+        }
+        command = [sys.executable, "-S", "-c", code]  # -S leaves out all that is installed
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    return run
 
 
 @pytest.fixture

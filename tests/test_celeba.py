@@ -12,7 +12,7 @@ import pytest
 import shapes
 from loopback import COUNT, Answer, Loopback, Run, is_whole, part
 
-from vaelib import celeba, paths
+from vaelib import celeba, data, paths
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,14 @@ def test_a_whole_copy_in_a_usual_place_is_linked_for_make_report(
 def test_what_is_found_is_described(copy: shapes.Copy, run: Run) -> None:
     shapes.torchvision(copy, paths.CELEBA)
     assert f"{COUNT} of {COUNT}" in run()
+
+
+def test_all_of_celeba_that_is_prepared_already_counts(
+    copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    prepared = data.load(str(shapes.torchvision(copy, tmp_path / "copy"))).folder
+    monkeypatch.setenv("CELEBA", str(prepared))
+    assert f"{prepared} holds all of CelebA" in run()
 
 
 def test_the_newest_version_of_kaggles_copy_is_taken(

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pathlib
 
 import pytest
 import torch
@@ -49,6 +50,7 @@ def faces() -> FaceSet:
         split=split,
         fingerprint="noise",
         kind="photos",
+        folder=pathlib.Path("nowhere"),
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,8 @@ def part_of_celeba() -> shapes.Copy:
 
 
 def cached(path: Path, folder: Path) -> dict[str, bytes]:
-    """All the files of the prepared cache."""
-    source = sources.find(str(path))
+    """All the files of the prepared cache, under a name that does not depend on the path."""
+    source = replace(sources.find(str(path)), name="copy")
     folder.mkdir()
     prepare.prepare(source, len(source.files), folder)
     return {file.name: file.read_bytes() for file in folder.iterdir()}

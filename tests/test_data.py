@@ -21,6 +21,7 @@ from vaelib import data, faces, paths, photos, prepare, sources
 from vaelib.config import PRESETS, Preset
 
 Make = Callable[..., Path]
+Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -327,6 +328,108 @@ def test_a_disk_without_room_is_refused_before_it_is_filled(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     assert "MB free" in refusal(lambda: data.load(str(photo_folder(64))))
     assert caches(own_cache) == []
+
+
+# --- prepared faces that are given as the data
+
+
+@pytest.fixture
+def copied(celeba_folder: Make, tmp_path: Path) -> tuple[data.FaceSet, Path]:
+    """Faces as they were prepared, and a copy of their cache; their photos are gone since."""
+    folder = celeba_folder(84, name="portraits")
+    home = data.load(str(folder))
+    shutil.rmtree(folder)
+    return home, Path(shutil.copytree(home.folder, tmp_path / "brought along"))
+
+
+def test_faces_know_the_folder_where_they_lie_prepared(photo_folder: Make, own_cache: Path) -> None:
+    faces = data.load(str(photo_folder(64)))
+    assert [faces.folder] == caches(own_cache)
+
+
+def test_a_copied_cache_has_the_same_faces(copied: tuple[data.FaceSet, Path]) -> None:
+    home, copy = copied
+    away = data.load(str(copy))
+    assert torch.equal(away.images, home.images)
+    assert torch.equal(away.where("Smiling"), home.where("Smiling"))
+    assert torch.equal(away.split, home.split)
+
+
+def test_a_copied_cache_has_the_name_and_fingerprint_that_it_had_at_home(
+    copied: tuple[data.FaceSet, Path],
+) -> None:
+    home, copy = copied
+    away = data.load(str(copy))
+    assert (home.name, home.kind) == ("portraits", "celeba")
+    assert (away.name, away.kind, away.fingerprint) == (home.name, home.kind, home.fingerprint)
+
+
+def test_a_copied_cache_is_opened_where_it_lies(
+    copied: tuple[data.FaceSet, Path], own_cache: Path
+) -> None:
+    before = caches(own_cache)
+    assert data.load(str(copied[1])).folder == copied[1]
+    assert caches(own_cache) == before
+
+
+def test_a_copied_cache_may_be_named_by_the_caller(copied: tuple[data.FaceSet, Path]) -> None:
+    assert data.load(str(copied[1]), name="family").name == "family"
+
+
+def test_a_damaged_copy_of_a_cache_is_refused_and_left_alone(
+    copied: tuple[data.FaceSet, Path],
+) -> None:
+    _, copy = copied
+    (copy / "split.npy").write_bytes(b"")
+    files = sorted(copy.iterdir())
+    message = refusal(lambda: data.load(str(copy)))
+    assert message.startswith(f"{copy} is damaged: split.npy is not as it was written; copy it")
+    assert sorted(copy.iterdir()) == files
+
+
+def test_opening_a_folder_without_prepared_faces_is_refused(tmp_path: Path) -> None:
+    assert "has no facts.json" in refusal(lambda: data.open_prepared(tmp_path))
+
+
+def test_prepared_faces_are_opened_under_their_own_name_or_another(
+    copied: tuple[data.FaceSet, Path],
+) -> None:
+    names = [data.open_prepared(copied[1]).name, data.open_prepared(copied[1], "family").name]
+    assert names == ["portraits", "family"]
+
+
+# --- a machine that only trains
+
+
+def test_prepared_faces_are_opened_where_only_torch_and_numpy_are_installed(
+    copied: tuple[data.FaceSet, Path], bare_python: Run
+) -> None:
+    home, copy = copied
+    done = bare_python(f"from vaelib import data; print(data.load({str(copy)!r}).fingerprint)")
+    assert (done.stdout, done.stderr) == (f"{home.fingerprint}\n", "")
+
+
+def test_faces_are_drawn_where_only_torch_and_numpy_are_installed(
+    bare_python: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Preset(images=1, batch_size=1, synthetic_faces=70)
+    monkeypatch.setitem(PRESETS, "smoke", few)
+    done = bare_python(
+        "from vaelib import config, data\n"
+        f"config.PRESETS['smoke'] = config.{few!r}\n"
+        "print(data.load('synthetic', 'smoke').fingerprint)"
+    )
+    expected = data.load("synthetic", "smoke").fingerprint
+    assert (done.stdout, done.stderr) == (f"{expected}\n", "")
+
+
+def test_photos_are_refused_in_one_line_where_pillow_is_missing(
+    photo_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(photo_folder(64))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    message = refusal(lambda: data.load(folder))
+    assert message.startswith("photos cannot be decoded without pillow; run pip install pillow, or")
 
 
 # --- from bytes to the network's range and back

@@ -17,7 +17,7 @@ import shapes
 from conftest import edit, refusal
 from numpy.typing import NDArray
 
-from vaelib import copies, photos, prepare, sources
+from vaelib import caches, copies, photos, prepare, sources
 
 Make = Callable[..., Path]
 
@@ -327,6 +327,16 @@ def test_another_version_of_pillow_gives_another_fingerprint(
     before = told_apart(folder)
     monkeypatch.setattr(PIL, "__version__", "0")
     assert told_apart(folder) != before
+
+
+def test_procedural_faces_have_the_same_fingerprint_where_no_decoder_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = sources.find("synthetic")
+    before = prepare.fingerprint(source, 10)
+    for module in caches.DECODERS:
+        monkeypatch.setitem(sys.modules, module, None)
+    assert prepare.fingerprint(source, 10) == before
 
 
 @pytest.mark.parametrize("module", ["photos", "lists", "shards", "faces", "face_parts"])

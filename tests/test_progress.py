@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -131,6 +132,39 @@ def test_without_the_variable_there_is_a_bar_and_no_file(
         watch(64, 1, 0.25)
     assert "centred" in terminal.getvalue()
     assert list(tmp_path.iterdir()) == []
+
+
+def log_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """What is printed where tqdm is not installed, even if somebody looks."""
+    monkeypatch.delenv(progress.FILE_VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    terminal = Terminal(live=True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    return terminal
+
+
+def test_without_tqdm_training_prints_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace
+) -> None:
+    log = log_without_tqdm(monkeypatch)
+    with progress.watching("centred", 4_000) as watch:
+        for images in range(100, 4_001, 100):
+            clock.now += 1
+            watch(images, 1, 0.25)
+    words = [text.split() for text in log.getvalue().splitlines()]
+    assert [" ".join(text[:6]) for text in words] == [
+        f"centred epoch 1 loss 0.2500 {images}" for images in ("100", "1,700", "3,300", "4,000")
+    ]
+
+
+def test_without_tqdm_the_preparation_of_photos_prints_lines_too(
+    monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace
+) -> None:
+    log = log_without_tqdm(monkeypatch)
+    with progress.preparing("preparing celeba", 512) as add:
+        clock.now += 1
+        add(256)
+    assert " ".join(log.getvalue().split()).startswith("preparing celeba photos 256 of 512")
 
 
 # --- following

@@ -12,7 +12,7 @@ import pytest
 from conftest import refusal
 from PIL import Image
 
-from vaelib import copies, lists, paths, sources
+from vaelib import copies, data, lists, paths, sources
 
 Make = Callable[..., Path]
 
@@ -284,6 +284,42 @@ def test_a_bomb_is_refused_by_its_size_without_a_warning(
     assert not recwarn.list
 
 
+def test_prepared_faces_are_described(celeba_folder: Make) -> None:
+    folder = celeba_folder(201)
+    (folder / "img_align_celeba/000007.jpg").write_bytes(b"")
+    lines = told(data.load(str(folder)).folder)
+    assert lines == {
+        "what": "CelebA, prepared already",
+        "images": "200 of 202,599",
+        "attributes": "3",
+        "split": "180 train, 10 validation, 10 test",
+        "left out": "1: 000007.jpg (empty)",
+        "name": "celeba",
+    }
+
+
+def test_prepared_faces_without_attributes_are_described(photo_folder: Make) -> None:
+    lines = told(data.load(str(photo_folder(64, size=(24, 29)))).folder)
+    assert lines["what"] == "photos, prepared already"
+    assert (lines["images"], lines["attributes"], lines["left out"]) == ("64", "none", "none")
+
+
+def test_photos_are_not_described_where_a_decoder_is_missing(
+    photo_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photo_folder(64, size=(24, 29))
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    assert "pip install simplejpeg" in refusal(lambda: told(folder))
+
+
+def test_parquet_is_refused_in_one_line_where_pyarrow_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.parquet").touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "pip install pyarrow" in refusal(lambda: sources.find(str(tmp_path)))
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vaelib.sources", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
@@ -301,6 +337,13 @@ def test_the_command_describes_prepares_nothing_and_exits_with_0(
         "CelebA, as torchvision unpacks it\n  images      84 of 202,599\n"
     )
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_command_refuses_damaged_prepared_faces_in_one_line(tmp_path: Path) -> None:
+    folder_of_names(tmp_path, ["images.npy", "split.npy", "facts.json"])
+    done = run(str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {tmp_path} is damaged: facts.json is not as it was")
 
 
 @pytest.mark.parametrize("arguments", [["/nowhere"], [], ["a", "b"]])

@@ -18,7 +18,7 @@ def a_study(out: Path, held_out: int = 12, seed: int = 3) -> Study:
     images = torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1).expand(40, 3, 64, 48).clone()
     split = torch.zeros(40, dtype=torch.uint8)
     split[40 - held_out :] = 2
-    faces = FaceSet("flat", images, None, (), split, fingerprint="f" * 64, kind="photos")
+    faces = FaceSet("flat", images, None, (), split, "f" * 64, "photos", Path("nowhere"))
     return Study(faces, "smoke", seed, Results(out, Origin("flat", "f" * 64, "smoke", seed)))
 
 

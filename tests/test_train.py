@@ -27,7 +27,7 @@ def faces() -> FaceSet:
     images = torch.arange(48, dtype=torch.uint8).view(48, 1, 1, 1).expand(48, 3, 64, 48).clone()
     images[:, :, :, 0] = 255  # a white left edge, to see which are mirrored
     split = torch.tensor([0] * 32 + [1] * 8 + [2] * 8, dtype=torch.uint8)
-    return FaceSet("flat", images, None, (), split, fingerprint="f" * 64, kind="photos")
+    return FaceSet("flat", images, None, (), split, "f" * 64, "photos", Path("nowhere"))
 
 
 @pytest.fixture

@@ -63,9 +63,9 @@ def what_is_in(place: Path) -> tuple[str, list[str]]:
     try:
         source = sources.find(str(place))
         if source.kind != "celeba":
-            return f"holds {len(source.files):,} photos, which are not CelebA's", []
-        held = f"holds {len(source.files):,} of {lists.WHOLE:,} images"
-        return held, sources.describe(source) if len(source.files) == lists.WHOLE else []
+            return f"holds {source.count:,} photos, which are not CelebA's", []
+        held = f"holds {source.count:,} of {lists.WHOLE:,} images"
+        return held, sources.describe(source) if source.count == lists.WHOLE else []
     except InputError as error:
         return str(error), []
     except OSError as error:

@@ -7,17 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from vaelib import stores
+from vaelib import caches, stores
+from vaelib.caches import Kind, clean_name
 from vaelib.errors import InputError
 from vaelib.lists import WHOLE
-from vaelib.photos import Photo
+from vaelib.stores import Photo
 
 if TYPE_CHECKING:
     from vaelib.shards import Shards
-
-Kind = Literal["celeba", "photos", "synthetic"]
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CELEBA_PHOTOS = "img_align_celeba"
@@ -33,7 +32,8 @@ class Source:
     """Where faces come from. No photo has been decoded yet, and no list parsed.
 
     `files` are the photos' names in sorted order, without the folder that they share, and empty for
-    procedural faces. `layout` says in words how the copy is packed.
+    faces that need no photos: procedural ones, and those that are prepared already. `layout` says
+    in words how the copy is packed.
     """
 
     kind: Kind
@@ -44,6 +44,12 @@ class Source:
     files: tuple[str, ...] = ()
     attribute_list: stores.Listed | None = None
     partition_list: stores.Listed | None = None
+    prepared: caches.Prepared | None = None
+
+    @property
+    def count(self) -> int:
+        """How many faces there are; 0 for procedural ones that are still to be drawn."""
+        return self.prepared.faces if self.prepared else len(self.files)
 
     @cached_property
     def stamps(self) -> list[stores.Stamp]:
@@ -86,6 +92,9 @@ def in_file(path: Path) -> Source:
 
 def in_folder(path: Path) -> Source:
     """The copy in a folder. Raises InputError where there is none, or it cannot be read."""
+    if caches.is_in(path):
+        found = caches.read(path)
+        return Source(found.kind, found.name, "prepared already", prepared=found)
     snapshots = sorted((path / "snapshots").glob("*/"), key=lambda folder: folder.stat().st_mtime)
     root = snapshots[-1] if snapshots else path  # the newest that a cache of Hugging Face's holds
     folder = stores.open_folder(root)
@@ -103,7 +112,7 @@ def in_folder(path: Path) -> Source:
             return _among(path, archive, packed, [folder])
     if not photos:
         raise InputError(
-            f"{path} holds no photos, no zip and no parquet; looked for "
+            f"{path} holds no photos, no zip, no parquet and no prepared faces; looked for "
             f"{', '.join(ENDINGS)} in any case"
         )
     above = path
@@ -153,6 +162,7 @@ def _among(
 
 
 def _in_shards(path: Path, root: Path, files: list[Path]) -> Source:
+    caches.check_installed("pyarrow", *caches.DECODERS)
     from vaelib import shards  # pyarrow is slow to load, and few copies need it
 
     store = shards.open_shards(root, files)
@@ -163,11 +173,6 @@ def _in_shards(path: Path, root: Path, files: list[Path]) -> Source:
         store=store,
         files=tuple(sorted(store.names)),
     )
-
-
-def clean_name(name: str) -> str:
-    """The name with nothing but ASCII letters, digits, '-', '_' and '.': it names folders."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
 
 
 def _name_of(path: Path) -> str:

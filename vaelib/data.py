@@ -1,7 +1,6 @@
 """Faces ready to train on: each source is decoded once, cached, and memory-mapped ever after."""
 
 import contextlib
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,11 +11,11 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from vaelib import lists, paths, prepare, sources
+from vaelib import caches, lists, paths, prepare, sources
+from vaelib.caches import Kind, clean_name
 from vaelib.config import FACE_BYTES, PRESETS
-from vaelib.copies import Kind, Source, clean_name
+from vaelib.copies import Source
 from vaelib.errors import InputError
-from vaelib.files import checksum
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +29,7 @@ class FaceSet:
     split: torch.Tensor  # uint8 (N,): 0 train, 1 validation, 2 test
     fingerprint: str  # the same for the same faces, wherever they lie
     kind: Kind
+    folder: Path  # where they lie prepared: `open_prepared` opens them there in any process
     broken: tuple[str, ...] = ()  # photos left out because they cannot be decoded
 
     @property
@@ -90,7 +90,8 @@ def load(data: str = "auto", preset: str = "quick", name: str = "") -> FaceSet:
 
     The preset decides only how many procedural faces there are. `name` replaces the name of the
     source. The cache lies in `paths.CACHE`, in a folder called after the source and its
-    fingerprint; it is checked on every call, and prepared again where it is damaged.
+    fingerprint; it is checked on every call, and prepared again where it is damaged. The same
+    folder, or a copy of it on another machine, is a source too, but cannot be prepared again.
     Raises InputError for an unknown preset, a name unfit for a folder, and an unusable source.
     """
     if preset not in PRESETS:
@@ -101,18 +102,17 @@ def load(data: str = "auto", preset: str = "quick", name: str = "") -> FaceSet:
             "'-' nor '.' at either end"
         )
     source = sources.find(data)
-    count = len(source.files) or PRESETS[preset].synthetic_faces
+    if source.prepared:
+        return _mapped(source.prepared, name)
+    count = source.count or PRESETS[preset].synthetic_faces
     folder = paths.CACHE / f"{source.name}-{prepare.fingerprint(source, count)[:12]}"
-    ready = _open(folder, name or source.name)
-    if ready is None:
-        with _alone():
-            ready = _open(folder, name or source.name)  # another process was first
-            if ready is None:
-                _prepare(source, count, folder)
-                ready = _open(folder, name or source.name)
-    if ready is None:
-        raise InputError(f"the cache {folder} cannot be read back; remove it and check the disk")
-    return ready
+    with contextlib.suppress(InputError):
+        return open_prepared(folder, name)
+    with _alone():
+        with contextlib.suppress(InputError):
+            return open_prepared(folder, name)  # another process was first
+        _prepare(source, count, folder)
+        return open_prepared(folder, name)
 
 
 @contextlib.contextmanager
@@ -146,7 +146,7 @@ def _prepare(source: Source, count: int, folder: Path) -> None:
         if stale != part:  # of this source before it changed: it will never be finished
             shutil.rmtree(stale)
     # Looked at first, because running out of disk under a memory map kills the process.
-    kept = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in part.glob(prepare.IMAGES))
+    kept = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in part.glob(caches.IMAGES))
     free, needed = shutil.disk_usage(paths.CACHE).free, count * FACE_BYTES - kept
     if free < needed:
         raise InputError(
@@ -163,26 +163,29 @@ def _prepare(source: Source, count: int, folder: Path) -> None:
     part.rename(folder)
 
 
-def _open(folder: Path, name: str) -> FaceSet | None:
-    """The faces cached in the folder; None where it is missing, or a bit is not as it was."""
-    try:
-        facts = json.loads((folder / prepare.FACTS).read_text(encoding="utf-8"))
-        whole = prepare.seal(facts) == facts["seal"]
-        if not whole or any(checksum(folder / f) != told for f, told in facts["sha256"].items()):
-            return None
-        attribute_names = tuple(facts["attribute_names"])
-        # "c" is copy on write: torch warns about read-only memory, and the file must not change.
-        images = np.load(folder / prepare.IMAGES, mmap_mode="c")
-        attributes = np.load(folder / prepare.ATTRIBUTES) if attribute_names else None
-        return FaceSet(
-            name=name,
-            images=torch.from_numpy(images),
-            attributes=None if attributes is None else torch.from_numpy(attributes),
-            attribute_names=attribute_names,
-            split=torch.from_numpy(np.load(folder / prepare.SPLIT)),
-            fingerprint=facts["fingerprint"],
-            kind=facts["kind"],
-            broken=tuple(facts["broken"]),
-        )
-    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+def open_prepared(folder: Path, name: str = "") -> FaceSet:
+    """The faces that lie prepared in a folder, of this machine or another. No photos are needed.
+
+    `name` replaces the name under which they were prepared.
+    Raises InputError where a file is missing or a bit is not as it was.
+    """
+    return _mapped(caches.read(folder), name)
+
+
+def _mapped(prepared: caches.Prepared, name: str) -> FaceSet:
+    # "c" is copy on write: torch warns about read-only memory, and the file must not change.
+    images = np.load(prepared.folder / caches.IMAGES, mmap_mode="c")
+    attributes = None
+    if prepared.attribute_names:
+        attributes = torch.from_numpy(np.load(prepared.folder / caches.ATTRIBUTES))
+    return FaceSet(
+        name=name or prepared.name,
+        images=torch.from_numpy(images),
+        attributes=attributes,
+        attribute_names=prepared.attribute_names,
+        split=torch.from_numpy(np.load(prepared.folder / caches.SPLIT)),
+        fingerprint=prepared.fingerprint,
+        kind=prepared.kind,
+        folder=prepared.folder,
+        broken=prepared.broken,
+    )

@@ -9,11 +9,13 @@ import socket
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from vaelib import stores
 from vaelib.errors import InputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 HUB = "flwrlabs/celeba"
 DRIVE = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
@@ -112,6 +114,7 @@ def from_drive(folder: Path) -> None:
         raise InputError(f"gdown {NOT_INSTALLED}") from None
     from torchvision.datasets import CelebA
     from torchvision.datasets.utils import check_integrity
+    from tqdm import tqdm
 
     for identity, md5, name in CelebA.file_list:
         path = folder / name
@@ -146,6 +149,6 @@ def from_drive(folder: Path) -> None:
             raise InputError(told)
 
 
-def _show(bar: tqdm, done: int, total: int | None) -> None:
+def _show(bar: "tqdm", done: int, total: int | None) -> None:
     bar.total = total
     bar.update(done - bar.n)

@@ -1,4 +1,7 @@
-"""Photos of any size and mode become faces of one size: decoded, turned upright, framed."""
+"""Photos of any size and mode become faces of one size: decoded, turned upright, framed.
+
+Imported where photos are decoded and not before: a machine that only trains may lack the decoders.
+"""
 
 import contextlib
 import hashlib
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from vaelib.config import IMAGE_SHAPE
+from vaelib.stores import Photo
 
 MOST_PIXELS = 50_000_000  # a photo that claims more is not decoded
 CELEBA_ASPECT = 178 / 218  # width / height
@@ -28,8 +32,6 @@ REDUCED = 1.6
 LEAST = (math.ceil(REDUCED * IMAGE_SHAPE[2]), math.ceil(REDUCED * IMAGE_SHAPE[1]))  # wide, high
 
 JPEG, EXIF = b"\xff\xd8\xff", b"Exif\0\0"  # how such content begins, and what may turn it
-
-Photo = str | Path | bytes  # where it lies, or what it is
 
 
 def decode(photo: Photo, tolerance: float = ASPECT_TOLERANCE) -> NDArray[np.uint8]:

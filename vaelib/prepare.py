@@ -8,38 +8,35 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
-import PIL
-import simplejpeg
 from numpy.typing import NDArray
 
-from vaelib import faces, files, lists, photos, progress, sources, stores
+from vaelib import caches, faces, lists, progress, sources, stores
+from vaelib.caches import ATTRIBUTES, IMAGES, SPLIT
 from vaelib.config import FACE_BYTES, IMAGE_SHAPE
 from vaelib.copies import Source
+from vaelib.stores import Photo
 
-IMAGES, ATTRIBUTES, SPLIT, FACTS = "images.npy", "attributes.npy", "split.npy", "facts.json"
 JOURNAL = "journal.jsonl"  # what is decoded so far, a line for each block
 
 BLOCK_PHOTOS, BLOCK_BYTES = 256, 2**24  # photos that are decoded together, and their bytes
 SAMPLES, SAMPLE_BYTES = 64, 2**16  # looked into for the fingerprint
 
-CODE = [
-    Path(__file__).with_name(f"{module}.py")
-    for module in ("photos", "lists", "stores", "shards", "copies", "sources", "prepare", "faces")
-] + sorted(Path(__file__).parent.glob("face_*.py"))
+FILES = ["photos", "lists", "stores", "shards", "caches", "copies", "sources", "prepare", "faces"]
+CODE = [Path(__file__).with_name(f"{file}.py") for file in FILES]
+CODE += sorted(Path(__file__).parent.glob("face_*.py"))
 
-Block = list[tuple[int, photos.Photo]]
+Block = list[tuple[int, Photo]]
 
 
 def fingerprint(source: Source, count: int) -> str:
     """Hash (sha256, hex) of what prepared faces depend on, fast even for all of CelebA.
 
     Taken over kind and number of faces, names, sizes and times of change of the files (in a zip,
-    their checksums), the lists, samples of the content evenly spread, this version of the code, and
-    those of the decoders.
+    their checksums), the lists, samples of the content evenly spread, this version of the code and,
+    for photos, those of the decoders. Raises InputError where photos need one that is not there.
     """
-    decoders = (PIL.__version__, simplejpeg.__version__)
+    decoders = _decoders() if source.files else ()
     told = [source.kind, count, source.files, source.stamps, _code(), decoders]
     digest = hashlib.sha256(json.dumps(told).encode())
     for listed in (source.attribute_list, source.partition_list):
@@ -49,6 +46,15 @@ def fingerprint(source: Source, count: int) -> str:
     for file in _files_of(source):
         digest.update(_sample(file))
     return digest.hexdigest()
+
+
+def _decoders() -> tuple[str, ...]:
+    """Versions of what decodes photos."""
+    caches.check_installed(*caches.DECODERS)
+    import PIL
+    import simplejpeg
+
+    return PIL.__version__, simplejpeg.__version__
 
 
 @functools.cache
@@ -85,7 +91,7 @@ def prepare(source: Source, count: int, folder: Path) -> None:
     """Write the source's faces into a folder, going on with what an interrupted call left there.
 
     images.npy uint8 (N, 3, 64, 48), attributes.npy bool (N, A) where there are any, split.npy
-    uint8 (N,), all in the order of the photos' names, and facts.json with the checksums of these.
+    uint8 (N,), all in the order of the photos' names, and at last facts.json, which seals these.
     A photo that cannot be decoded is left out and named on stderr.
     Raises InputError where the lists do not hold together or 1 % of the photos or more are broken.
     """
@@ -111,22 +117,7 @@ def prepare(source: Source, count: int, folder: Path) -> None:
     np.save(folder / SPLIT, split)
     names = names if attributes is not None else ()
     (folder / JOURNAL).unlink(missing_ok=True)
-    checksums = {file.name: files.checksum(file) for file in sorted(folder.glob("*.npy"))}
-    facts = {
-        "fingerprint": hashlib.sha256(json.dumps([checksums, names]).encode()).hexdigest(),
-        "kind": source.kind,
-        "faces": len(split),
-        "attribute_names": list(names),
-        "broken": broken,
-        "sha256": checksums,
-    }
-    files.write_json(folder / FACTS, {**facts, "seal": seal(facts)})
-
-
-def seal(facts: dict[str, Any]) -> str:
-    """Hash (sha256, hex) of all the facts but the seal: they too may be damaged."""
-    told = {key: value for key, value in facts.items() if key != "seal"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    caches.write_facts(folder, source.name, source.kind, len(split), names, broken)
 
 
 def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[str]]:
@@ -134,6 +125,10 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
 
     Runs on all cores, in memory that does not grow with the number of photos.
     """
+    import joblib
+
+    from vaelib import photos
+
     tolerance = photos.WHOLE_FRAME if source.kind == "celeba" else photos.ASPECT_TOLERANCE
     count, target, journal = len(source.files), folder / IMAGES, folder / JOURNAL
     if not (target.exists() and target.stat().st_size > count * FACE_BYTES):

@@ -10,11 +10,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from vaelib import copies, lists, paths, photos
+from vaelib import caches, copies, lists, paths
 from vaelib.config import FACE_BYTES
 from vaelib.copies import Source
 from vaelib.errors import InputError, OneLineParser, exit_with
@@ -31,11 +30,12 @@ def find(data: str) -> Source:
 
     "auto" is the copy of CelebA under `paths.CELEBA` if there is anything, else procedural faces;
     "synthetic" is procedural faces. Anything else is a path: a folder as torchvision, Kaggle or the
-    official download have it, a zip, parquet shards as Hugging Face has them, or any folder of
-    photos, subfolders included, hidden files not. A folder that is really
-    called "auto" or "synthetic" can be given as "./auto".
+    official download have it, a zip, parquet shards as Hugging Face has them, any folder of photos,
+    subfolders included, hidden files not, or a folder of prepared faces (see `caches`). A folder
+    that is really called "auto" or "synthetic" can be given as "./auto".
 
-    Raises InputError when the path is missing, cannot be read, or holds too few photos.
+    Raises InputError when the path is missing, cannot be read, or holds too few photos, and when
+    prepared faces are damaged.
     """
     if data == "auto":
         data = str(paths.CELEBA) if _holds_anything(paths.CELEBA) else "synthetic"
@@ -46,13 +46,13 @@ def find(data: str) -> Source:
     if not path.exists():
         raise InputError(f"there is no {path}; give a folder of photos, 'auto' or 'synthetic'")
     source = copies.in_folder(path) if path.is_dir() else copies.in_file(path)
-    if len(source.files) < LEAST_PHOTOS:
+    if source.count < LEAST_PHOTOS:
         raise InputError(
-            f"{path} holds {len(source.files)} photos; at least {LEAST_PHOTOS} are needed to train"
+            f"{path} holds {source.count} photos; at least {LEAST_PHOTOS} are needed to train"
         )
-    if source.kind == "celeba" and len(source.files) > WHOLE:
+    if source.kind == "celeba" and source.count > WHOLE:
         raise InputError(
-            f"{path} holds {len(source.files):,} photos and CelebA only {WHOLE:,}; "
+            f"{path} holds {source.count:,} photos and CelebA only {WHOLE:,}; "
             "remove what is not CelebA's"
         )
     return source
@@ -111,25 +111,47 @@ def describe(source: Source) -> list[str]:
 
     Raises InputError where it cannot be prepared, as far as that is seen without preparing it.
     """
-    if source.kind == "synthetic":
+    if source.prepared:
+        told = _told_of_prepared(source.prepared)
+    elif source.kind == "synthetic":
         return ["procedural faces, drawn by a program: as many as the preset asks for"]
+    else:
+        told = _told_of_photos(source)
+    told = {"images": f"{source.count:,}{_of_whole(source)}", **told}
+    what = {"celeba": "CelebA", "photos": "photos", "synthetic": "procedural faces"}[source.kind]
+    return [f"{what}, {source.layout}", *(f"  {key:<12}{value}" for key, value in told.items())]
+
+
+def _told_of_prepared(prepared: caches.Prepared) -> dict[str, str]:
+    """What describes faces that are prepared already."""
+    broken = prepared.broken
+    return {
+        "attributes": str(len(prepared.attribute_names) or "none"),
+        "split": counted(np.load(prepared.folder / caches.SPLIT)),
+        "left out": f"{len(broken)}: {few(broken)}" if broken else "none",
+        "name": prepared.name,
+    }
+
+
+def _told_of_photos(source: Source) -> dict[str, str]:
+    """What describes a copy whose photos are still to be decoded, after decoding some of them."""
+    caches.check_installed(*caches.DECODERS)
+    import joblib
+
     _, names = read_attributes(source)
     official, origin = read_partition(source)
     split = lists.split_by_hash(source.files) if official is None else official
     missing = _missing(source, bool(names), official is None)
     tried, broken, seconds = _try_some(source)
-    seconds = math.ceil(seconds * len(source.files) / joblib.cpu_count())
-    megabytes = len(source.files) * FACE_BYTES / 1e6
-    told = {
-        "images": f"{len(source.files):,}{_of_whole(source)}",
-        "attributes": f"{len(names)}" if names else "none",
+    seconds = math.ceil(seconds * source.count / joblib.cpu_count())
+    megabytes = source.count * FACE_BYTES / 1e6
+    return {
+        "attributes": str(len(names) or "none"),
         "split": f"{counted(split)}, {origin}",
         "missing": ", ".join(missing) or "nothing",
         "broken": f"{len(broken)}: {few(broken)}" if broken else f"none of {tried} tried",
         "preparing": f"about {seconds:,} s on {joblib.cpu_count()} cores, {megabytes:,.0f} MB",
     }
-    what = {"celeba": "CelebA", "photos": "photos"}[source.kind]
-    return [f"{what}, {source.layout}", *(f"  {key:<12}{value}" for key, value in told.items())]
 
 
 def summary(source: Source, split: NDArray[np.uint8], origin: str) -> str:
@@ -178,6 +200,8 @@ def _try_some(source: Source) -> tuple[int, list[str], float]:
 
     Empty photos are among the broken, decoded or not.
     """
+    from vaelib import photos
+
     empty = (position for position, stamp in enumerate(source.stamps) if stamp.size == 0)
     broken = {source.files[position]: "empty" for position in empty}
     tried, started = 0, 0.0

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from vaelib.errors import InputError
-from vaelib.photos import Photo
+
+Photo = str | Path | bytes  # where it lies, or what it is
 
 MOST_BYTES = 200_000_000  # an entry of a zip that unpacks to more is not read
 
