@@ -21,6 +21,8 @@ lint: .venv/ready  ## style and types
 	$(BIN)/mypy
 
 bench: .venv/ready  ## what is fast, against whom; into benchmarks/results
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.faces
 
@@ -28,8 +30,8 @@ lab: .venv/ready  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
 
 lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject.toml
-	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra celeba --no-header \
-	  --output-file requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra celeba --extra cluster \
+	  --no-header --output-file requirements.txt pyproject.toml
 
 clean:  ## remove what can be made again, but neither data nor trained models
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

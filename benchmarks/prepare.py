@@ -37,16 +37,16 @@ DIFFERENT = 4_000
 NOISE, QUALITY = 4.0, 87  # of drawn photos: grey levels, and of the JPEG
 
 
-def draw(folder: Path, count: int) -> None:
-    """A copy of CelebA in torchvision's layout from drawn faces."""
+def draw(folder: Path, count: int, different: int = DIFFERENT) -> None:
+    """A copy of CelebA in torchvision's layout from drawn faces, so many of them different."""
     (folder / "img_align_celeba").mkdir(parents=True)
-    images, _ = faces.generate(DIFFERENT, 0)
+    images, _ = faces.generate(different, 0)
     random = np.random.default_rng(0)
     drawn: list[Path] = []
     for number in range(count):
         path = folder / f"img_align_celeba/{number + 1:06}.jpg"
-        if number >= DIFFERENT:
-            path.hardlink_to(drawn[number % DIFFERENT])
+        if number >= different:
+            path.hardlink_to(drawn[number % different])
             continue
         face = Image.fromarray(images[number].transpose(1, 2, 0))
         large = np.asarray(face.resize((178, 218), Image.Resampling.BICUBIC)).astype(np.float32)

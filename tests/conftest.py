@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ import torch
 from PIL import Image
 
 from vaelib.errors import InputError
+
+if TYPE_CHECKING:
+    from vaelib.data import FaceSet
 
 # Set before anything imports vaelib.paths, and inherited by the processes that tests start.
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,3 +112,21 @@ def celeba_folder(photo_folder: Callable[..., Path]) -> Callable[..., Path]:
         return photos.parent
 
     return make
+
+
+@pytest.fixture(scope="session")
+def flat_faces(tmp_path_factory: pytest.TempPathFactory) -> "FaceSet":
+    """Eighty flat faces, 32 of them to train on, each told by a brightness of its own.
+
+    They lie prepared in a folder, so that another process can open them.
+    """
+    from vaelib import caches, data
+
+    images = np.broadcast_to(np.arange(80, dtype=np.uint8)[:, None, None, None], (80, 3, 64, 48))
+    images = images.copy()
+    images[:, :, :, 0] = 255  # a white left edge, to see which are mirrored
+    folder = tmp_path_factory.mktemp("flat")
+    np.save(folder / caches.IMAGES, images)
+    np.save(folder / caches.SPLIT, np.array([0] * 32 + [1] * 24 + [2] * 24, dtype=np.uint8))
+    caches.write_facts(folder, "flat", "photos", 80, (), ())
+    return data.open_prepared(folder)

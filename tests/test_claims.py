@@ -12,8 +12,8 @@ from vaelib import claims, latent
 from vaelib.claims import Measures, Path, interpolation_path
 from vaelib.config import IMAGE_SHAPE, Experiment
 from vaelib.data import FaceSet, to_float
-from vaelib.model import VAE
-from vaelib.train import evaluate, new_model
+from vaelib.fit import evaluate
+from vaelib.model import VAE, new_model
 
 LATENT = 4
 HELD_OUT = 8

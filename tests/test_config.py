@@ -22,6 +22,8 @@ OTHER_VALUES: dict[str, Any] = {
     "lam": 1e-4,
     "latent": 32,
     "kl_reading": "plus_one",
+    "weighting": "calibrated",
+    "norm": "batch",
     "images": 2_000,
     "batch_size": 32,
     "learning_rate": 1e-4,
@@ -162,32 +164,38 @@ def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
 @pytest.mark.parametrize("field", [field.name for field in fields(Experiment)])
 def test_the_key_differs_when_a_field_does(field: str) -> None:
     other: dict[str, Any] = {field: OTHER_VALUES[field]}
-    assert Experiment(**other).key("faces") != Experiment().key("faces")
+    assert Experiment(**other).key("faces", "code") != Experiment().key("faces", "code")
 
 
 def test_the_key_differs_for_other_faces() -> None:
-    assert Experiment().key("these faces") != Experiment().key("those faces")
+    assert Experiment().key("these faces", "code") != Experiment().key("those faces", "code")
+
+
+def test_other_code_is_another_run() -> None:
+    assert Experiment().key("faces", "this code") != Experiment().key("faces", "that code")
 
 
 def test_the_key_differs_between_lams_that_are_written_alike() -> None:
-    assert Experiment(lam=1.01e-5).key("faces") != Experiment(lam=1.02e-5).key("faces")
+    assert Experiment(lam=1.01e-5).key("faces", "code") != Experiment(lam=1.02e-5).key(
+        "faces", "code"
+    )
 
 
 def test_the_key_is_the_same_for_the_same_experiment() -> None:
-    assert Experiment(lam=1e-5, latent=64).key("faces") == Experiment().key("faces")
+    assert Experiment(lam=1e-5, latent=64).key("faces", "code") == Experiment().key("faces", "code")
 
 
 def test_equal_experiments_have_one_key() -> None:
     assert Experiment(lam=1) == Experiment(lam=1.0)
-    assert Experiment(lam=1).key("faces") == Experiment(lam=1.0).key("faces")
+    assert Experiment(lam=1).key("faces", "code") == Experiment(lam=1.0).key("faces", "code")
 
 
 @pytest.mark.parametrize("name", SEVEN)
 def test_the_key_survives_the_way_to_a_file_and_back(name: str) -> None:
     read = Experiment(**json.loads(json.dumps(asdict(SEVEN[name]))))
-    assert read.key("faces") == SEVEN[name].key("faces")
+    assert read.key("faces", "code") == SEVEN[name].key("faces", "code")
 
 
 def test_the_key_tells_a_reader_lam_latent_reading_and_seed() -> None:
-    key = Experiment(lam=1e-3, latent=32, kl_reading="centre_pull", seed=7).key("faces")
+    key = Experiment(lam=1e-3, latent=32, kl_reading="centre_pull", seed=7).key("faces", "code")
     assert key.startswith("lam1e-03_latent32_centre_pull_seed7_")

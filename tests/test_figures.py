@@ -20,7 +20,7 @@ from torch import Tensor
 from vaelib import figures
 from vaelib.config import IMAGE_SHAPE, SEVEN, Experiment
 from vaelib.data import to_float
-from vaelib.train import Row, Run
+from vaelib.runs import Row, Run
 
 HEIGHT, WIDTH, GAP = 64 * 3, 48 * 3, 2 * 3  # as printed, three pixels for one
 

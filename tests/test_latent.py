@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, LATENTS, Experiment
 from vaelib.data import to_float
-from vaelib.model import VAE
-from vaelib.train import evaluate, new_model
+from vaelib.fit import evaluate
+from vaelib.model import VAE, new_model
 
 LATENT = 4
 COUNT = 7

@@ -149,3 +149,17 @@ def test_optimal_lam_minimises_the_calibrated_code_length() -> None:
 def test_code_length_of_unit_noise_is_that_of_a_gaussian() -> None:
     expected = 0.5 * math.log2(2 * math.pi * math.e)
     assert calibrated_bits_per_dimension(1.0, 0.0, 9216) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_calibrated_weight_has_the_direction_of_the_sigma_vaes_gradient() -> None:
+    x, drawn = images()
+    mu = torch.randn(5, 7, requires_grad=True)
+    reconstruction = drawn.requires_grad_()
+    losses = vae_loss(x, reconstruction, mu, torch.zeros(5, 7), 1.0, weighting="calibrated")
+    ours = torch.autograd.grad(losses.total, (reconstruction, mu))
+    error = mean_squared_error(x, reconstruction)
+    sigma_vae = 9216 / 2 * torch.log(error) + kl_divergence(mu, torch.zeros(5, 7))
+    theirs = torch.autograd.grad(sigma_vae, (reconstruction, mu))
+    scale = 2 * error.item() / 9216
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other * scale, rtol=1e-4, atol=1e-9)

@@ -1,9 +1,11 @@
 """The network is the one of Tables 1 and 2."""
 
+from typing import get_args
+
 import pytest
 import torch
 
-from vaelib.config import IMAGE_SHAPE, Experiment
+from vaelib.config import IMAGE_SHAPE, Experiment, Norm
 from vaelib.loss import vae_loss
 from vaelib.model import (
     TABLE_1,
@@ -12,10 +14,13 @@ from vaelib.model import (
     VAE,
     Decoder,
     Encoder,
+    InstanceNormReLU,
+    Row,
     encoded_shape,
+    new_model,
+    normalised,
     parameters,
 )
-from vaelib.train import new_model
 
 
 @pytest.mark.parametrize(
@@ -52,12 +57,12 @@ def test_decoder_mirrors_the_encoder() -> None:
 
 
 def test_stride_one_as_printed_gives_forty_by_thirty_two() -> None:
-    images = Decoder(64, TABLE_2_AS_PRINTED)(torch.zeros(1, 64))
+    images = Decoder(64, table=TABLE_2_AS_PRINTED)(torch.zeros(1, 64))
     assert images.shape == (1, 3, 40, 32)
 
 
 def test_stride_two_gives_sixty_four_by_forty_eight() -> None:
-    assert Decoder(64, TABLE_2)(torch.zeros(1, 64)).shape == (1, 3, 64, 48)
+    assert Decoder(64, table=TABLE_2)(torch.zeros(1, 64)).shape == (1, 3, 64, 48)
 
 
 def test_each_image_is_normalised_by_itself() -> None:
@@ -66,6 +71,32 @@ def test_each_image_is_normalised_by_itself() -> None:
     alone = model.encode(x[:1])[0]
     among_others = model.encode(x)[0][:1]
     torch.testing.assert_close(alone, among_others, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(4, 3), (8, 6), (32, 24)])
+def test_an_instance_norm_is_torchs(size: tuple[int, int]) -> None:
+    x = torch.randn(2, 16, *size, dtype=torch.float64) * 3 + 1
+    wanted = torch.relu(torch.nn.functional.instance_norm(x))
+    torch.testing.assert_close(InstanceNormReLU()(x).double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", get_args(Norm))
+@pytest.mark.parametrize("transposed", [False, True])
+def test_every_norm_is_over_what_it_says(norm: Norm, transposed: bool) -> None:
+    layers = torch.nn.Sequential(*normalised(Row(3, 16, 3, 1), norm, transposed)[:2])
+    if norm == "instance":
+        assert isinstance(layers[1], InstanceNormReLU)
+        return
+    y = layers(torch.rand(4, 3, 8, 6))
+    together = {"batch": y.transpose(0, 1).flatten(1), "group": y.view(4, 8, -1)}[norm]
+    mean, variance = together.mean(dim=-1), together.var(dim=-1, correction=0)
+    torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-5)
+    torch.testing.assert_close(variance, torch.ones_like(mean), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_no_norm_adds_a_parameter(norm: Norm) -> None:
+    assert parameters(VAE(64, norm)) == parameters(VAE(64))
 
 
 def test_no_noise_means_the_reconstruction_of_the_latent_mean() -> None:

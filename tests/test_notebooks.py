@@ -106,9 +106,9 @@ def test_nothing_of_the_project_changes_with_out(smoke: Smoke) -> None:
 def test_the_terminal_tells_notebook_model_and_progress(smoke: Smoke) -> None:
     for name in NOTEBOOKS:
         assert f"{name}\n" in smoke.terminal
-    finished = r"lam-1e-5 +epoch +\d+ +loss 0\.\d{4} +2,000 of 2,000 +\d+ images/s"
+    finished = r"lam-1e-5 · 2,000 images · epoch \d+, loss 0\.\d{4} · \d+ images/s"
     assert re.search(finished, smoke.terminal)
-    assert re.search(r"\d+:\d\d left, all models \d+:\d\d", smoke.terminal)
+    assert re.search(r"\d+ of \d+ models · .+ · all models \d+:\d\d left", smoke.terminal)
 
 
 def test_committed_outputs_hold_in_the_smoke_preset_too(smoke: Smoke, tmp_path: Path) -> None:

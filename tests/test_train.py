@@ -1,209 +1,213 @@
-"""Training spends its budget as told, repeats itself, and leaves a run that loads."""
+"""Training repeats itself, trains nothing twice, and can be asked for on a command line."""
 
-import csv
-import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from conftest import refusal
 
 from vaelib import train
 from vaelib.config import Experiment
-from vaelib.data import FaceSet, to_uint8
-from vaelib.loss import LossParts
-from vaelib.model import VAE
-from vaelib.progress import Watch
-from vaelib.train import Run, train_or_load
+from vaelib.data import FaceSet
+from vaelib.errors import INTERRUPTED
+from vaelib.runs import FINISHED, Run, load, run_folder, same_weights
+from vaelib.steps import Speed
+from vaelib.train import train_or_load
 
 SMALL = Experiment(latent=4, images=96, batch_size=16)
-CPU = torch.device("cpu")
+OPTIONS = ["--latent", "4", "--images", "96", "--batch-size", "16", "--precision", "float32"]
 
 
 @pytest.fixture(scope="module")
-def faces() -> FaceSet:
-    """Forty-eight flat faces, each of a brightness of its own, so that it can be told again."""
-    images = torch.arange(48, dtype=torch.uint8).view(48, 1, 1, 1).expand(48, 3, 64, 48).clone()
-    images[:, :, :, 0] = 255  # a white left edge, to see which are mirrored
-    split = torch.tensor([0] * 32 + [1] * 8 + [2] * 8, dtype=torch.uint8)
-    return FaceSet("flat", images, None, (), split, "f" * 64, "photos", Path("nowhere"))
+def trained(flat_faces: FaceSet, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train_or_load(SMALL, flat_faces, runs=tmp_path_factory.mktemp("runs"))
 
 
-@pytest.fixture
-def trained(faces: FaceSet, tmp_path: Path) -> Run:
-    return train_or_load(SMALL, faces, runs=tmp_path)
-
-
-def brightness(x: Tensor) -> list[int]:
-    return to_uint8(x)[:, 0, 0, 24].tolist()
-
-
-def test_budget_is_spent_to_the_image(faces: FaceSet) -> None:
-    experiment = replace(SMALL, images=75)
-    assert sum(len(x) for _, x, _ in train.batches(experiment, faces, CPU)) == 75
-
-
-def test_every_epoch_sees_every_training_face_once_and_no_other(faces: FaceSet) -> None:
-    seen: dict[int, list[int]] = {}
-    for epoch, x, _ in train.batches(SMALL, faces, CPU):
-        seen.setdefault(epoch, []).extend(brightness(x))
-    assert sorted(seen) == [1, 2, 3]
-    assert all(sorted(shades) == list(range(32)) for shades in seen.values())
-    assert seen[1] != seen[2]
-
-
-def test_about_half_of_the_faces_are_mirrored(faces: FaceSet) -> None:
-    experiment = replace(SMALL, images=960)
-    batches = train.batches(experiment, faces, CPU)
-    mirrored = sum(int((x[:, 0, 0, -1] == 1).sum()) for _, x, _ in batches)
-    assert 400 < mirrored < 560
-
-
-def test_a_shorter_budget_is_the_beginning_of_a_longer_one(faces: FaceSet) -> None:
-    longer = train.batches(SMALL, faces, CPU)
-    shorter = train.batches(replace(SMALL, images=48), faces, CPU)
-    for (_, x, noise), (_, same_x, same_noise) in zip(shorter, longer, strict=False):
-        assert torch.equal(x, same_x)
-        assert torch.equal(noise, same_noise)
+def command(faces: FaceSet, runs: Path, *more: str) -> list[str]:
+    where = ["--data", str(faces.folder), "--runs", str(runs)]
+    return [sys.executable, "-m", "vaelib.train", *where, *OPTIONS, *more]
 
 
 def test_same_seed_ends_in_the_same_weights_bit_for_bit(
-    trained: Run, faces: FaceSet, tmp_path: Path
+    trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
-    again = train_or_load(SMALL, faces, runs=tmp_path / "again")
-    assert train.same_weights(trained, again)
+    assert same_weights(trained, train_or_load(SMALL, flat_faces, runs=tmp_path))
 
 
-def test_another_seed_ends_in_other_weights(trained: Run, faces: FaceSet, tmp_path: Path) -> None:
-    other = train_or_load(replace(SMALL, seed=1), faces, runs=tmp_path)
-    assert not train.same_weights(trained, other)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_cores_changes_neither_the_key_nor_a_bit(
+    trained: Run, flat_faces: FaceSet, tmp_path: Path, threads: int
+) -> None:
+    other = train_or_load(SMALL, flat_faces, runs=tmp_path, speed=Speed(threads=threads))
+    assert other.key == trained.key
+    assert same_weights(trained, other)
 
 
-def test_adding_one_to_kl_changes_no_weight(trained: Run, faces: FaceSet, tmp_path: Path) -> None:
-    literal = train_or_load(replace(SMALL, kl_reading="plus_one"), faces, runs=tmp_path)
-    assert literal.folder != trained.folder
-    assert train.same_weights(trained, literal)
+def test_another_seed_ends_in_other_weights(
+    trained: Run, flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    other = train_or_load(replace(SMALL, seed=1), flat_faces, runs=tmp_path)
+    assert not same_weights(trained, other)
 
 
-def test_centre_pull_changes_the_weights(trained: Run, faces: FaceSet, tmp_path: Path) -> None:
-    pulled = train_or_load(replace(SMALL, kl_reading="centre_pull"), faces, runs=tmp_path)
-    assert not train.same_weights(trained, pulled)
+def test_adding_one_to_kl_changes_no_weight(
+    trained: Run, flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    literal = train_or_load(replace(SMALL, kl_reading="plus_one"), flat_faces, runs=tmp_path)
+    assert literal.key != trained.key
+    assert same_weights(trained, literal)
 
 
-def test_training_does_not_touch_the_global_random_state(faces: FaceSet, tmp_path: Path) -> None:
+def test_centre_pull_changes_the_weights(trained: Run, flat_faces: FaceSet, tmp_path: Path) -> None:
+    pulled = train_or_load(replace(SMALL, kl_reading="centre_pull"), flat_faces, runs=tmp_path)
+    assert not same_weights(trained, pulled)
+
+
+def test_training_does_not_touch_the_global_random_state(
+    flat_faces: FaceSet, tmp_path: Path
+) -> None:
     before = torch.random.get_rng_state()
-    train_or_load(SMALL, faces, runs=tmp_path)
+    train_or_load(SMALL, flat_faces, runs=tmp_path)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_finished_run_is_loaded_and_not_trained_again(
-    trained: Run, faces: FaceSet, monkeypatch: pytest.MonkeyPatch
+    trained: Run, flat_faces: FaceSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> list[train.Row]:
+    def refuse(*_: object) -> None:
         raise AssertionError("trained again")
 
     monkeypatch.setattr(train, "fit", refuse)
-    again = train_or_load(SMALL, faces, runs=trained.folder.parent.parent)
+    again = train_or_load(SMALL, flat_faces, runs=trained.folder.parent.parent)
     assert again.history == trained.history
-    assert train.same_weights(again, trained)
+    assert same_weights(again, trained)
 
 
-def test_a_run_folder_explains_itself(trained: Run) -> None:
-    told = json.loads((trained.folder / "experiment.json").read_text())
-    assert Experiment(**told) == SMALL
-    machine = json.loads((trained.folder / "environment.json").read_text())
-    assert machine["torch"] == torch.__version__
-    assert machine["fingerprint"] == "f" * 64
-    with (trained.folder / "history.csv").open() as lines:
-        assert next(csv.reader(lines)) == list(train.Row._fields)
-
-
-def test_history_ends_at_the_budget_on_both_splits(trained: Run) -> None:
-    assert trained.curve("train")[-1].images_seen == SMALL.images
-    assert trained.curve("validation")[-1].images_seen == SMALL.images
-    assert trained.curve("validation")[0].images_seen == 0
-
-
-def test_history_tells_the_error_of_the_model_that_was_saved(trained: Run, faces: FaceSet) -> None:
-    now = train.evaluate(trained.model, faces.images[faces.validation])
-    last = trained.curve("validation")[-1]
-    assert now.reconstruction == pytest.approx(last.reconstruction, rel=1e-5)
-    assert now.kl == pytest.approx(last.kl, rel=1e-5)
-
-
-def test_a_loaded_model_is_ready_to_be_asked(trained: Run) -> None:
-    assert not trained.model.training
-    assert not any(weight.requires_grad for weight in trained.model.parameters())
-
-
-def test_a_step_changes_the_weights(faces: FaceSet) -> None:
-    model = train.new_model(SMALL)
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    _, x, noise = next(train.batches(SMALL, faces, CPU))
-    train.step(model, optimizer, SMALL, x, noise)
-    assert any(not torch.equal(before[name], now) for name, now in model.state_dict().items())
-
-
-def test_evaluation_changes_no_weight_and_keeps_the_mode(faces: FaceSet) -> None:
-    model = train.new_model(SMALL).train()
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    train.evaluate(model, faces.images)
-    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
-    assert model.training
-
-
-def test_evaluation_does_not_depend_on_the_batches(
-    faces: FaceSet, monkeypatch: pytest.MonkeyPatch
+def test_half_precision_is_close_to_single(
+    trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
-    model = train.new_model(SMALL)
-    whole = train.evaluate(model, faces.images)
-    monkeypatch.setattr(train, "EVALUATION_BATCH", 16)
-    in_parts = train.evaluate(model, faces.images)
-    assert in_parts.kl == pytest.approx(whole.kl, rel=1e-5)
-    assert in_parts.reconstruction == pytest.approx(whole.reconstruction, rel=1e-3)
-
-
-def stop_at(last: int) -> Watch:
-    def watch(images: int, epoch: int, loss: float) -> None:
-        if images >= last:
-            raise KeyboardInterrupt(f"at {images} images of epoch {epoch}, loss {loss}")
-
-    return watch
-
-
-def test_an_interrupted_run_is_not_taken_for_finished(
-    trained: Run, faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fit = train.fit
-    runs = tmp_path / "cut"
-
-    def cut(model: VAE, experiment: Experiment, on: FaceSet, _: object) -> list[train.Row]:
-        return fit(model, experiment, on, stop_at(48))
-
-    monkeypatch.setattr(train, "fit", cut)
-    with pytest.raises(KeyboardInterrupt):
-        train_or_load(SMALL, faces, runs=runs)
-    monkeypatch.setattr(train, "fit", fit)
-    assert train.same_weights(train_or_load(SMALL, faces, runs=runs), trained)
-
-
-def test_a_loss_that_is_not_finite_stops_and_saves_nothing(
-    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> LossParts:
-        nan = torch.tensor(float("nan"))
-        return LossParts(nan, nan, nan)
-
-    monkeypatch.setattr(train, "step", broken)
-    with pytest.raises(FloatingPointError, match=r"not finite after 16 images.*learning rate"):
-        train_or_load(SMALL, faces, runs=tmp_path)
-    assert not list(tmp_path.rglob(train.FINISHED))
-
-
-def test_half_precision_is_close_to_single(trained: Run, faces: FaceSet, tmp_path: Path) -> None:
-    half = train_or_load(replace(SMALL, precision="bfloat16"), faces, runs=tmp_path)
+    half = train_or_load(replace(SMALL, precision="bfloat16"), flat_faces, runs=tmp_path)
     errors = [run.curve("validation")[-1].reconstruction for run in (trained, half)]
     assert errors[1] == pytest.approx(errors[0], rel=0.2)
     assert half.model.encoder.mu.weight.dtype == torch.float32
+
+
+def test_nothing_bad_is_saved_as_finished(
+    flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hot = replace(SMALL, learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match=r"not finite at step \d"):
+        train_or_load(hot, flat_faces, runs=tmp_path)
+    assert not list(tmp_path.rglob(FINISHED))
+
+
+def test_of_two_processes_one_trains_and_the_other_waits_and_loads(
+    trained: Run, flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    both = [
+        subprocess.Popen(
+            command(flat_faces, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    told = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert told[0][0] == told[1][0] != ""
+    assert sum("another process trains" in errors for _, errors in told) <= 1
+    assert same_weights(load(Path(told[0][0].strip())), trained)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused_by_permission(flat_faces: FaceSet, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "cannot write" in refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(flat_faces: FaceSet, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("in the way")
+    told = refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path / "a file"))
+    assert "cannot write to" in told
+    assert "VAELIB_RUNS" in told
+
+
+def test_a_full_disk_at_the_end_keeps_the_checkpoints(
+    trained: Run, flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "finish", full)
+        told = refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path))
+    assert "No space left on device; make room" in told
+    assert list(run_folder(SMALL, flat_faces, tmp_path).glob("checkpoint-*"))
+    assert same_weights(train_or_load(SMALL, flat_faces, runs=tmp_path), trained)
+
+
+def test_the_command_line_trains_with_torch_and_numpy_alone(
+    trained: Run,
+    flat_faces: FaceSet,
+    tmp_path: Path,
+    bare_python: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    arguments = command(flat_faces, tmp_path / "runs")[2:]
+    done = bare_python(
+        f"import sys; sys.argv = {arguments!r}\nfrom vaelib import train; train.main()"
+    )
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert folder == run_folder(SMALL, flat_faces, tmp_path / "runs")
+    assert same_weights(load(folder), trained)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--lam", "-1"], "lam is -1.0"),
+        (["--latnt", "3"], "unrecognized arguments: --latnt"),
+        (["--preset", "fast"], "preset 'fast' is unknown"),
+        (["--graphs", "on"], "CUDA graphs need a GPU"),
+        (["--threads", "-2"], "threads is -2"),
+        (["--learning-rate", "1e30"], "the loss is not finite"),
+        (["--data", "no/such/folder"], "no/such/folder"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    options: list[str],
+    words: str,
+    flat_faces: FaceSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("VAELIB_PROGRESS", str(tmp_path / "progress"))
+    monkeypatch.setattr(sys, "argv", command(flat_faces, tmp_path, *options)[2:])
+    with pytest.raises(SystemExit) as left:
+        train.main()
+    assert left.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert words in told.err
+
+
+def test_ctrl_c_on_the_command_line_says_how_to_go_on(
+    flat_faces: FaceSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt("stopped after 16 images, which are kept: go on")
+
+    monkeypatch.setattr(train, "fit", stop)
+    monkeypatch.setattr(sys, "argv", command(flat_faces, tmp_path)[2:])
+    with pytest.raises(SystemExit) as left:
+        train.main()
+    assert left.value.code == INTERRUPTED
+    assert "stopped after 16 images, which are kept" in capsys.readouterr().err

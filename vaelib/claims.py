@@ -9,9 +9,9 @@ from torch import Tensor
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE
 from vaelib.data import FaceSet, evenly, to_float
+from vaelib.fit import evaluate
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
 from vaelib.model import VAE
-from vaelib.train import evaluate
 
 DIMENSIONS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
 MOST_FACES = 500  # held-out and generated faces behind every measure

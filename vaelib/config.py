@@ -12,6 +12,8 @@ IMAGE_SHAPE = (3, 64, 48)  # channels, height, width: portrait, never square
 FACE_BYTES = math.prod(IMAGE_SHAPE)  # of one face as uint8
 
 KLReading = Literal["standard", "plus_one", "centre_pull"]
+Weighting = Literal["fixed", "calibrated"]
+Norm = Literal["instance", "batch", "group"]
 Precision = Literal["float32", "bfloat16"]
 
 LAM_RANGE = (0.0, 1.0)
@@ -29,6 +31,8 @@ class Experiment:
     lam: float = 1e-5  # weight of the KL term against the mean squared error
     latent: int = 64  # size of z
     kl_reading: KLReading = "standard"  # which KL term is minimised, see vaelib.loss
+    weighting: Weighting = "fixed"  # "calibrated": in lam's place what the error asks for
+    norm: Norm = "instance"  # over what a layer's features are normalised, see vaelib.model
     images: int = 40_000  # training budget: images seen
     batch_size: int = 64
     learning_rate: float = 1e-3  # Adam
@@ -51,15 +55,18 @@ class Experiment:
             raise InputError(f"seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}")
         for name, value, allowed in (
             ("kl_reading", self.kl_reading, get_args(KLReading)),
+            ("weighting", self.weighting, get_args(Weighting)),
+            ("norm", self.norm, get_args(Norm)),
             ("precision", self.precision, get_args(Precision)),
         ):
             if value not in allowed:
                 raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
 
-    def key(self, fingerprint: str) -> str:
-        """Name of the run on the faces with this fingerprint: readable, then a hash of all."""
+    def key(self, fingerprint: str, code: str) -> str:
+        """Name of the run on these faces with this code: readable, then a hash of all."""
         exact = {"lam": float(self.lam), "learning_rate": float(self.learning_rate)}
-        told = json.dumps({**asdict(self), **exact, "faces": fingerprint}, sort_keys=True)
+        others = {"faces": fingerprint, "code": code}
+        told = json.dumps({**asdict(self), **exact, **others}, sort_keys=True)
         digest = hashlib.sha256(told.encode()).hexdigest()[:10]
         return f"lam{self.lam:.0e}_latent{self.latent}_{self.kl_reading}_seed{self.seed}_{digest}"
 

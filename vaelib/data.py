@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
-from vaelib import caches, lists, paths, prepare, sources
+from vaelib import caches, files, lists, paths, prepare, sources
 from vaelib.caches import Kind, clean_name
 from vaelib.config import FACE_BYTES, PRESETS
 from vaelib.copies import Source
@@ -117,23 +116,20 @@ def load(data: str = "auto", preset: str = "quick", name: str = "") -> FaceSet:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Wait until no other process prepares faces. A process that dies lets the next one in."""
-    try:
-        paths.CACHE.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(paths.CACHE / ".lock")
+    """Wait until no other process prepares faces."""
+    with contextlib.ExitStack() as stack:
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print("another process prepares faces; waiting for its end", file=sys.stderr)
-            lock.acquire()
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {paths.CACHE}: {error.strerror}; set VAELIB_CACHE to another folder"
-        ) from error
-    try:
+            stack.enter_context(
+                files.alone(
+                    paths.CACHE / ".lock", "another process prepares faces; waiting for its end"
+                )
+            )
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {paths.CACHE}: {error.strerror}; "
+                "set VAELIB_CACHE to another folder"
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def _prepare(source: Source, count: int, folder: Path) -> None:

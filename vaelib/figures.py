@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from vaelib.data import to_uint8
-from vaelib.train import Run
+from vaelib.runs import Run
 
 ENLARGED = 3  # face pixels are drawn as squares of 3 x 3, so that print shows them as they are
 GAP = 2  # white pixels between faces, before enlarging

@@ -5,12 +5,12 @@ channels and images, in [-1, 1]; the KL divergence is *summed* over the latents 
 the images. Averaged over latents, a study of the latent size would silently change lam as well.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from vaelib.config import KLReading
+from vaelib.config import KLReading, Weighting
 
 
 class LossParts(NamedTuple):
@@ -47,6 +47,7 @@ def vae_loss(
     logvar: Tensor,
     lam: float,
     kl_reading: KLReading = "standard",
+    weighting: Weighting = "fixed",
 ) -> LossParts:
     """The negative evidence lower bound up to scale: reconstruction + lam x KL, in float32.
 
@@ -58,6 +59,10 @@ def vae_loss(
       the weights end up the same to the last bit.
     - "centre_pull": the divergence plus 1/2 sum mu^2, one more helping of the term that draws the
       means to the centre.
+
+    weighting: "calibrated" puts `optimal_lam` of these images' own error in the place of lam. That
+    has, up to scale, the gradient of D/2 log MSE + KL, the sigma-VAE's loss: Rybkin, Daniilidis
+    and Levine (2021), equation 9.
     """
     mse = mean_squared_error(x, reconstruction)
     kl = kl_divergence(mu, logvar)
@@ -66,10 +71,17 @@ def vae_loss(
         minimised = kl + 1
     elif kl_reading == "centre_pull":
         minimised = kl + 0.5 * mu.float().square().sum(dim=1).mean()
-    return LossParts(mse + lam * minimised, mse, kl)
+    if weighting == "calibrated":
+        weight: Tensor | float = optimal_lam(mse.detach(), x[0].numel())
+    else:
+        weight = lam
+    return LossParts(mse + weight * minimised, mse, kl)
 
 
-def optimal_lam(mse: float, dimensions: int) -> float:
+Number = TypeVar("Number", float, Tensor)
+
+
+def optimal_lam(mse: Number, dimensions: int) -> Number:
     """The weight that a calibrated Gaussian decoder asks for: 2 x MSE / dimensions.
 
     A decoder of variance s2 makes the negative log likelihood SSE / (2 s2), so that lam = 2 s2 / D

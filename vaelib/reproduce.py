@@ -27,8 +27,8 @@ from vaelib import files, paths, progress
 from vaelib.config import PRESETS, SEVEN
 from vaelib.errors import INTERRUPTED, InputError, OneLineParser, exit_with
 from vaelib.export import ExportError, export_pdf
+from vaelib.runs import is_finished
 from vaelib.study import Study, open_study
-from vaelib.train import is_finished
 
 NOTEBOOKS = (
     "01_data",
@@ -106,8 +106,11 @@ def check_parameters(source: Path, parameters: Parameters) -> None:
         )
 
 
-def reproduce(study: Study, data: str, name: str, out: Path) -> Path:
-    """Run all notebooks on the study's faces and typeset the report; the path of the PDF."""
+def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") -> Path:
+    """Train all models at once, run all notebooks on them, typeset the report; the PDF's path.
+
+    cluster: the address of a dask scheduler whose workers train, see `study.run`.
+    """
     parameters: Parameters = {
         "data": data,
         "preset": study.preset,
@@ -121,7 +124,10 @@ def reproduce(study: Study, data: str, name: str, out: Path) -> Path:
         told = Path(folder) / "progress"
         os.environ[progress.FILE_VARIABLE] = str(told)
         try:
-            with progress.following(told, models=missing(study)) as heading:
+            with progress.following(told) as heading:
+                if missing(study):
+                    heading("training")
+                study.train_all(cluster)
                 for notebook in NOTEBOOKS:
                     heading(notebook)
                     run_notebook(
@@ -181,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="name of the data set, else its folder's")
     parser.add_argument("--out", default="", help="where figures, report and notebooks go")
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and noise")
+    parser.add_argument("--cluster", default="", help="dask scheduler whose workers train")
     parser.add_argument(
         "--keep-outputs",
         action="store_true",
@@ -209,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
         print(_announcement(study), flush=True)
         _make_folder(out)
-        pdf = reproduce(study, data, asked.name, out)
+        pdf = reproduce(study, data, asked.name, out, asked.cluster)
         if asked.keep_outputs:
             for notebook in NOTEBOOKS:
                 executed = executed_notebook(study, out, notebook)

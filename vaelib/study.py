@@ -1,22 +1,91 @@
-"""One run of the notebooks: its faces, its preset and seed, its trained models, its results."""
+"""Many experiments at once, and one run of the notebooks: its faces, preset, seed and results."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from torch import Tensor
 
+from vaelib import cluster as clusters
 from vaelib import device as hardware
-from vaelib import paths
+from vaelib import paths, progress, workers
 from vaelib.config import BASE, SEVEN, Experiment, KLReading, at_preset
 from vaelib.data import FaceSet, evenly, load
+from vaelib.errors import InputError
 from vaelib.results import Origin, Results
-from vaelib.train import Run, train_or_load
+from vaelib.runs import FINISHED, Run, load_if_finished, run_folder
+from vaelib.runs import load as load_run
+from vaelib.steps import Speed
 
 # Enough to show that two readings of the loss end in the same weights or in others.
 PROOF_IMAGES = 640
+EXACTLY = Speed(deterministic=True)  # or a GPU's rounding would be taken for the reading's effect
+
+EARLY = (32, 8)  # the base model is also shown after the first 1/32 and 1/8 of its budget
 
 INTERPOLATIONS = 4  # rows of an interpolation figure
+
+
+def run(
+    experiments: Mapping[str, Experiment],
+    faces: FaceSet,
+    *,
+    runs: Path | None = None,
+    jobs: int | None = None,
+    cluster: str = "",
+    speed: Speed | None = None,
+) -> dict[str, Run]:
+    """The finished run of every experiment, by label; those not there yet are trained now.
+
+    Several are trained at once: on this machine, `jobs` at a time, else one per core or GPU; or on
+    the dask cluster whose scheduler has the address `cluster`, or which was chosen with
+    `joblib.parallel_config(backend="dask")`. Where changes nothing in the runs, which come to
+    <runs>/<faces.name>/<key> on this machine. speed: how their steps are executed; the number of
+    threads is decided here.
+    Raises InputError for what cannot be done, and the error of a model that failed, which begins
+    with its label, after the others are trained.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"jobs is {jobs}; at least 1 model must be trained at a time")
+    runs = runs or paths.RUNS
+    found: dict[Experiment, Run] = {}
+    todo: dict[str, Experiment] = {}
+    for label, experiment in experiments.items():
+        if experiment in found or experiment in todo.values():
+            continue
+        folder = run_folder(experiment, faces, runs)
+        finished = load_if_finished(folder)
+        if finished:
+            found[experiment] = finished
+            continue
+        todo[label] = experiment
+        if (folder / FINISHED).exists():  # of a damaged run
+            (folder / FINISHED).unlink()
+    if todo:
+        _train(todo, faces, runs, jobs, cluster, speed or Speed())
+    found |= {one: load_run(run_folder(one, faces, runs)) for one in todo.values()}
+    return {label: found[experiment] for label, experiment in experiments.items()}
+
+
+def _train(
+    todo: Mapping[str, Experiment],
+    faces: FaceSet,
+    runs: Path,
+    jobs: int | None,
+    cluster: str,
+    speed: Speed,
+) -> None:
+    images = {label: experiment.images for label, experiment in todo.items()}
+    with clusters.chosen(cluster) as client, progress.shown(images) as told:
+        if client:
+            failures = clusters.train(todo, faces, runs, client, told, speed)
+        else:
+            failures = workers.train(todo, faces, runs, jobs, told, speed)
+    for label, error in failures.items():
+        if len(error.args) == 1:
+            error.args = (f"{label}: {error}",)
+        raise error
 
 
 @dataclass(frozen=True)
@@ -33,13 +102,21 @@ class Study:
         precision = hardware.best_precision(hardware.pick_device())
         return at_preset(SEVEN[name], self.preset, self.seed, precision)
 
+    def train_all(self, cluster: str = "") -> None:
+        """Train everything that the notebooks ask for, unless it was trained before; see `run`."""
+        self._proofs(get_args(KLReading), cluster)
+        self.again(cluster)
+        every = {name: self.experiment(name) for name in SEVEN}
+        every |= {f"{BASE} first 1/{share}": self._early(share) for share in EARLY}
+        run(every, self.faces, cluster=cluster)
+
     def run(self, name: str) -> Run:
         """One of the seven models, trained now unless it was before."""
-        return train_or_load(self.experiment(name), self.faces, label=name)
+        return self.runs([name])[name]
 
     def runs(self, names: Iterable[str]) -> dict[str, Run]:
         """Several of the seven models by name, in this order."""
-        return {name: self.run(name) for name in names}
+        return run({name: self.experiment(name) for name in names}, self.faces)
 
     def interpolation_ends(self) -> tuple[Tensor, Tensor]:
         """First and last faces, uint8 (rows, 3, 64, 48): held out, the same for every model."""
@@ -48,10 +125,34 @@ class Study:
         return chosen[:rows], chosen[rows:]
 
     def proof(self, kl_reading: KLReading) -> Run:
-        """The base model under a reading of its loss, trained just long enough to be compared."""
+        """The base model under a reading of its loss, trained just long enough to be compared.
+
+        Deterministic also on a GPU.
+        """
+        return self._proofs([kl_reading])[f"proof {kl_reading}"]
+
+    def again(self, cluster: str = "") -> Run:
+        """The standard proof once more from the start, as the seven models are trained."""
+        label = "proof again"
+        some = {label: self._proof("standard")}
+        return run(some, self.faces, runs=paths.RUNS / "again", cluster=cluster)[label]
+
+    def early(self, share: int) -> Run:
+        """The base model trained for one part in `share` of its budget."""
+        label = f"{BASE} first 1/{share}"
+        return run({label: self._early(share)}, self.faces)[label]
+
+    def _proofs(self, readings: Iterable[KLReading], cluster: str = "") -> dict[str, Run]:
+        some = {f"proof {reading}": self._proof(reading) for reading in readings}
+        return run(some, self.faces, cluster=cluster, speed=EXACTLY)
+
+    def _proof(self, kl_reading: KLReading) -> Experiment:
         budget = min(PROOF_IMAGES, self.experiment(BASE).images)
-        experiment = replace(self.experiment(BASE), kl_reading=kl_reading, images=budget)
-        return train_or_load(experiment, self.faces, label=f"proof {kl_reading}")
+        return replace(self.experiment(BASE), kl_reading=kl_reading, images=budget)
+
+    def _early(self, share: int) -> Experiment:
+        base = self.experiment(BASE)
+        return replace(base, images=max(1, base.images // share))
 
 
 def open_study(

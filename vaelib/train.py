@@ -1,250 +1,155 @@
-"""Train one experiment, or load it if it was trained before."""
+"""Train one experiment, or load it if it was trained before: `python -m vaelib.train`.
 
-import csv
-import io
-import json
-import math
-import shutil
-import time
+Needs torch and numpy alone, for a GPU machine or a cluster job; prints where the finished run lies.
+"""
+
+import argparse
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import get_args
 
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
+from vaelib import checkpoints, data, files, paths, progress, provenance
 from vaelib import device as hardware
-from vaelib import files, paths, progress, provenance
-from vaelib.config import Experiment
-from vaelib.data import FaceSet, evenly, flip, to_float
-from vaelib.loss import LossParts, vae_loss
-from vaelib.model import VAE
-
-STAGES = 12  # points of the loss curve
-CURVE_FACES = 128  # validation faces behind each of them
-EVALUATION_BATCH = 256
-FINISHED = "finished.json"  # the marker that is written last
-
-
-class Row(NamedTuple):
-    """One line of history.csv: the mean over the images of a stage, or over validation faces."""
-
-    epoch: int
-    split: str  # "train" or "validation"
-    images_seen: int
-    reconstruction: float  # mean squared error
-    kl: float  # nats
-    seconds: float  # of training so far, evaluations left out
-    images_per_second: float  # while training, in this stage
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished training run: its folder and what lies there."""
-
-    folder: Path
-    experiment: Experiment
-    history: list[Row] = field(repr=False)
-
-    @property
-    def key(self) -> str:
-        return self.folder.name
-
-    @cached_property
-    def model(self) -> VAE:
-        """The trained network in evaluation mode, on the device at hand, without gradients."""
-        model = VAE(self.experiment.latent)
-        model.load_state_dict(load_file(self.folder / "model.safetensors"))
-        return model.to(hardware.pick_device()).eval().requires_grad_(False)
-
-    def curve(self, split: str) -> list[Row]:
-        """The history of one split, in the order of training."""
-        return [row for row in self.history if row.split == split]
+from vaelib.config import PRESETS, Experiment, KLReading, Norm, Precision, Weighting, at_preset
+from vaelib.data import FaceSet
+from vaelib.errors import INTERRUPTED, InputError, OneLineParser, exit_with
+from vaelib.fit import Keeper, fit
+from vaelib.runs import FINISHED, Run, finish, load, load_if_finished, run_folder
+from vaelib.steps import Choice, Speed
 
 
 def train_or_load(
-    experiment: Experiment, faces: FaceSet, label: str = "", runs: Path | None = None
+    experiment: Experiment,
+    faces: FaceSet,
+    label: str = "",
+    runs: Path | None = None,
+    speed: Speed | None = None,
 ) -> Run:
     """The finished run of this experiment on these faces; trained now if it is not there yet.
 
-    It lies in <runs>/<faces.name>/<key>, where the key covers the experiment and the faces.
+    It lies in <runs>/<faces.name>/<key>, see `vaelib.runs.run_folder`. What an interruption left is
+    gone on with; where another process trains the same run, this one waits for it and loads.
+    Raises InputError where the folder cannot be written to.
     """
     folder = run_folder(experiment, faces, runs)
-    if not (folder / FINISHED).exists():
-        _train_into(folder, experiment, faces, label or folder.name)
+    finished = load_if_finished(folder)
+    if finished:
+        return finished
+    with _writing(folder, label or folder.name):
+        finished = load_if_finished(folder)
+        if finished:
+            return finished
+        (folder / FINISHED).unlink(missing_ok=True)  # of a damaged run
+        _train_into(folder, experiment, faces, label or folder.name, speed or Speed())
     return load(folder)
 
 
-def run_folder(experiment: Experiment, faces: FaceSet, runs: Path | None = None) -> Path:
-    """Where the run of this experiment on these faces lies, trained or not."""
-    return (runs or paths.RUNS) / faces.name / experiment.key(faces.fingerprint)
+@contextmanager
+def _writing(folder: Path, label: str) -> Iterator[None]:
+    """Nobody else trains this run meanwhile; whatever cannot be written is an InputError."""
+    waiting = f"another process trains {label}; waiting for its end"
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(files.alone(folder.with_name(f".{folder.name}.lock"), waiting))
+            yield
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {error.filename or folder}: {error.strerror}; make room there, "
+                "or choose another folder (VAELIB_RUNS); what is trained so far is kept"
+            ) from error
 
 
-def is_finished(experiment: Experiment, faces: FaceSet) -> bool:
-    """Whether this run can be loaded."""
-    return (run_folder(experiment, faces) / FINISHED).exists()
-
-
-def same_weights(one: Run, other: Run) -> bool:
-    """Whether two runs ended in the same weights, bit for bit."""
-    first, second = one.model.state_dict(), other.model.state_dict()
-    return first.keys() == second.keys() and all(
-        torch.equal(first[name], second[name]) for name in first
-    )
-
-
-def load(folder: Path) -> Run:
-    """The finished run in this folder."""
-    experiment = Experiment(**json.loads((folder / "experiment.json").read_text(encoding="utf-8")))
-    with (folder / "history.csv").open(encoding="utf-8", newline="") as lines:
-        history = [
-            Row(
-                epoch=int(line["epoch"]),
-                split=line["split"],
-                images_seen=int(line["images_seen"]),
-                reconstruction=float(line["reconstruction"]),
-                kl=float(line["kl"]),
-                seconds=float(line["seconds"]),
-                images_per_second=float(line["images_per_second"]),
-            )
-            for line in csv.DictReader(lines)
-        ]
-    return Run(folder, experiment, history)
-
-
-def _train_into(folder: Path, experiment: Experiment, faces: FaceSet, label: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
+def _train_into(
+    folder: Path, experiment: Experiment, faces: FaceSet, label: str, speed: Speed
+) -> None:
     device = hardware.pick_device()
-    model = new_model(experiment).to(device)
-    with progress.watching(label, experiment.images) as watch:
-        history = fit(model, experiment, faces, watch)
+    speed = speed.resolved(device)
+    state = checkpoints.new_state(experiment, device)
+    checkpoints.restore(folder, state)
+    keeper = Keeper(folder)
+    try:
+        with progress.watching(label, experiment.images) as watch:
+            fit(state, experiment, faces, speed, watch, keeper)
+    finally:
+        keeper.wait()
     told = {"faces": faces.name, "kind": faces.kind, "fingerprint": faces.fingerprint}
-    files.write_json(folder / "experiment.json", asdict(experiment))
-    files.write_json(folder / "environment.json", {**provenance.environment(device), **told})
-    files.write_text(folder / "history.csv", _as_csv(history))
-    with files.written_aside(folder / "model.safetensors") as aside:
-        save_file({name: t.contiguous().cpu() for name, t in model.state_dict().items()}, aside)
-    files.write_json(folder / FINISHED, {"images_seen": experiment.images})
+    environment = {**provenance.environment(device), **told, **asdict(speed)}
+    finish(folder, experiment, state.history, environment, state.model.state_dict())
+    checkpoints.remove(folder)
 
 
-def new_model(experiment: Experiment) -> VAE:
-    """The untrained network with the initial weights of the experiment's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(experiment.seed)
-        return VAE(experiment.latent)
+def _arguments() -> argparse.Namespace:
+    default = Experiment()
+    parser = OneLineParser("vaelib.train", "Train one experiment and say where the run lies.")
+    add = parser.add_argument
+    add("--data", default="auto", help="auto, synthetic, or a path: photos or prepared faces")
+    add("--name", default="", help="of the data, else that of its folder")
+    add("--preset", default="auto", help=f"budget: auto, {', '.join(PRESETS)}")
+    add("--lam", type=float, default=default.lam, help="weight of KL against the squared error")
+    add("--latent", type=int, default=default.latent, help="size of z")
+    add("--kl-reading", choices=get_args(KLReading), default=default.kl_reading)
+    add("--weighting", choices=get_args(Weighting), default=default.weighting)
+    add("--norm", choices=get_args(Norm), default=default.norm)
+    add("--seed", type=int, default=default.seed)
+    add("--images", type=int, help="images seen, else the preset's")
+    add("--batch-size", type=int, help="else the preset's")
+    add("--learning-rate", type=float, default=default.learning_rate, help="of Adam")
+    add("--precision", choices=("auto", *get_args(Precision)), default="auto")
+    add("--runs", type=Path, help=f"where runs are kept, else {paths.RUNS}")
+    for choice in ("compile", "graphs", "channels-last", "keep-memory"):
+        add(f"--{choice}", choices=get_args(Choice), default="auto")
+    add("--deterministic", action="store_true", help="the same bits again on a GPU")
+    add("--threads", type=int, default=0, help="cores, else all")
+    return parser.parse_args()
 
 
-def fit(model: VAE, experiment: Experiment, faces: FaceSet, watch: progress.Watch) -> list[Row]:
-    """Train the model in place until its budget of images is seen; the history of its loss.
-
-    Raises FloatingPointError, naming the place, when the loss is no longer finite.
-    """
-    device = next(model.parameters()).device
-    optimizer = torch.optim.Adam(model.parameters(), lr=experiment.learning_rate, fused=True)
-    validation = faces.images[evenly(faces.validation, CURVE_FACES)]
-    stage_length = max(1, math.ceil(experiment.images / STAGES))
-    history: list[Row] = []
-    parts: list[Tensor] = []  # stay on the device until the stage ends
-    seen = stage_start = 0
-    seconds = 0.0
-    started = time.perf_counter()
-    history.append(Row(0, "validation", 0, *evaluate(model, validation), 0.0, 0.0))
-    for epoch, x, noise in batches(experiment, faces, device):
-        losses = step(model, optimizer, experiment, x, noise)
-        parts.append(torch.stack([losses.reconstruction, losses.kl]).detach() * len(x))
-        seen += len(x)
-        if seen >= stage_start + stage_length or seen == experiment.images:
-            mse, kl = (torch.stack(parts).sum(dim=0) / (seen - stage_start)).tolist()
-            if not math.isfinite(mse + experiment.lam * kl):
-                raise FloatingPointError(
-                    f"the loss is not finite after {seen} images (mean squared error {mse},"
-                    f" KL {kl}, learning rate {experiment.learning_rate:g}); nothing was saved"
-                )
-            spent = time.perf_counter() - started
-            rate = (seen - stage_start) / spent
-            seconds += spent
-            history.append(Row(epoch, "train", seen, mse, kl, seconds, rate))
-            held_out = evaluate(model, validation)
-            history.append(Row(epoch, "validation", seen, *held_out, seconds, rate))
-            parts, stage_start, started = [], seen, time.perf_counter()
-        latest = history[-1]
-        watch(seen, epoch, latest.reconstruction + experiment.lam * latest.kl)
-    return history
+def _experiment(asked: argparse.Namespace, preset: str) -> Experiment:
+    precision = asked.precision
+    if precision == "auto":
+        precision = hardware.best_precision(hardware.pick_device())
+    plain = Experiment(
+        lam=asked.lam,
+        latent=asked.latent,
+        kl_reading=asked.kl_reading,
+        weighting=asked.weighting,
+        norm=asked.norm,
+        learning_rate=asked.learning_rate,
+    )
+    experiment = at_preset(plain, preset, asked.seed, precision)
+    given = {name: getattr(asked, name) for name in ("images", "batch_size")}
+    return replace(experiment, **{name: n for name, n in given.items() if n is not None})
 
 
-def batches(
-    experiment: Experiment, faces: FaceSet, device: torch.device
-) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Epoch, images (n, 3, 64, 48) in [-1, 1], half of them mirrored, and noise (n, latent).
-
-    Exactly `experiment.images` images in all. Each epoch has a generator of its own, seeded from
-    the run's seed and the epoch's number: what it sees depends on nothing before it.
-    """
-    left = experiment.images
-    epoch = 0
-    while left > 0:
-        epoch += 1
-        generator = torch.Generator(device).manual_seed(experiment.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(faces.train), generator=generator, device=device).cpu()
-        for chosen in faces.train[order][:left].split(experiment.batch_size):
-            n = len(chosen)
-            mirrored = torch.rand(n, generator=generator, device=device) < 0.5
-            noise = torch.randn(n, experiment.latent, generator=generator, device=device)
-            images = faces.images[chosen].to(device)
-            yield epoch, to_float(flip(images, mirrored)), noise
-            left -= n
-
-
-def step(
-    model: VAE, optimizer: torch.optim.Optimizer, experiment: Experiment, x: Tensor, noise: Tensor
-) -> LossParts:
-    """One step of gradient descent on one batch; the parts of its loss before the step."""
-    model.train()
-    half = experiment.precision == "bfloat16"
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=half):
-        reconstruction, mu, logvar = model(x, noise)
-    losses = vae_loss(x, reconstruction, mu, logvar, experiment.lam, experiment.kl_reading)
-    optimizer.zero_grad(set_to_none=True)
-    losses.total.backward()
-    optimizer.step()
-    return losses
+def main() -> None:
+    """Train as the command line asks."""
+    asked = _arguments()
+    speed = Speed(
+        asked.compile,
+        asked.graphs,
+        asked.channels_last,
+        asked.keep_memory,
+        asked.deterministic,
+        asked.threads,
+    )
+    try:
+        preset = hardware.choose_preset(asked.preset)
+        experiment = _experiment(asked, preset)
+        speed.resolved(hardware.pick_device())  # refused before any faces are prepared
+        faces = data.load(asked.data, preset, asked.name)
+        run = train_or_load(experiment, faces, runs=asked.runs, speed=speed)
+    except InputError as error:
+        exit_with(error)
+    except FloatingPointError as error:
+        exit_with(InputError(str(error)))
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped; the same command goes on", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    print(run.folder)
 
 
-class Evaluation(NamedTuple):
-    """What a model reaches on faces it may not have seen, in float32."""
-
-    reconstruction: float  # mean squared error, with z drawn from the posterior as in training
-    kl: float  # nats
-
-
-@torch.no_grad()
-def evaluate(model: VAE, images: Tensor) -> Evaluation:
-    """Both parts of the loss on these uint8 images (n, 3, 64, 48), unmirrored, in evaluation mode.
-
-    z is drawn as in training, from noise that is the same in every call, so that the numbers can be
-    compared with the training loss and with each other.
-    """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(2, dtype=torch.float64)
-    for batch in images.split(EVALUATION_BATCH):
-        x = to_float(batch.to(device))
-        noise = torch.randn(len(batch), model.latent, generator=generator).to(device)
-        reconstruction, mu, logvar = model(x, noise)
-        losses = vae_loss(x, reconstruction, mu, logvar, lam=0.0)
-        total += len(batch) * torch.stack([losses.reconstruction, losses.kl]).double().cpu()
-    model.train(was_training)
-    return Evaluation(*(total / len(images)).tolist())
-
-
-def _as_csv(history: list[Row]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows(history)
-    return text.getvalue()
+if __name__ == "__main__":
+    main()
