@@ -135,7 +135,7 @@ class Study:
         """The standard proof once more from the start, as the seven models are trained."""
         label = "proof again"
         some = {label: self._proof("standard")}
-        return run(some, self.faces, runs=paths.RUNS / "again", cluster=cluster)[label]
+        return run(some, self.faces, runs=paths.RUNS / "again", jobs=1, cluster=cluster)[label]
 
     def early(self, share: int) -> Run:
         """The base model trained for one part in `share` of its budget."""
@@ -144,7 +144,8 @@ class Study:
 
     def _proofs(self, readings: Iterable[KLReading], cluster: str = "") -> dict[str, Run]:
         some = {f"proof {reading}": self._proof(reading) for reading in readings}
-        return run(some, self.faces, cluster=cluster, speed=EXACTLY)
+        # One after another, here: they end before a process would have started.
+        return run(some, self.faces, jobs=1, cluster=cluster, speed=EXACTLY)
 
     def _proof(self, kl_reading: KLReading) -> Experiment:
         budget = min(PROOF_IMAGES, self.experiment(BASE).images)
