@@ -104,7 +104,7 @@ def test_all_at_once_is_all_that_is_asked_for_one_by_one(
     for share in studies.EARLY:
         study.early(share)
     assert every == together(asked)
-    assert every["lam-1e-5 first 1/8"].images == PRESETS["smoke"].images // 8
+    assert every["lam-1e-5 first 1/16"].images == PRESETS["smoke"].images // 16
     assert len(every) == len(set(every.values())) + 1 == 13
     assert every["proof again"] == every["proof standard"]
 

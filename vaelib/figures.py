@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from vaelib.data import to_uint8
 from vaelib.runs import Run
@@ -38,11 +37,14 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4
 def face_sheet(images: Tensor, columns: int) -> Image.Image:
     """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white."""
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    if len(pixels) > 1:  # make_grid hands a lone image back as it is, without a margin
-        grid = make_grid(pixels, nrow=columns, padding=GAP, pad_value=255)[:, GAP:-GAP, GAP:-GAP]
-    else:
-        grid = pixels[0]
-    enlarged = grid.permute(1, 2, 0).numpy().repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    rows, columns = -(-len(pixels) // columns), min(columns, len(pixels))
+    _, channels, height, width = pixels.shape
+    down, across = height + GAP, width + GAP
+    sheet = np.full((rows * down - GAP, columns * across - GAP, channels), 255, dtype=np.uint8)
+    for place, face in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
+        top, left = place // columns * down, place % columns * across
+        sheet[top : top + height, left : left + width] = face
+    enlarged = sheet.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
     return Image.fromarray(np.ascontiguousarray(enlarged))
 
 

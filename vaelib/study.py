@@ -19,10 +19,10 @@ from vaelib.runs import load as load_run
 from vaelib.steps import Speed
 
 # Enough to show that two readings of the loss end in the same weights or in others.
-PROOF_IMAGES = 640
+PROOF_IMAGES = 320
 EXACTLY = Speed(deterministic=True)  # or a GPU's rounding would be taken for the reading's effect
 
-EARLY = (32, 8)  # the base model is also shown after the first 1/32 and 1/8 of its budget
+EARLY = (64, 16)  # the base model is also shown after the first 1/64 and 1/16 of its budget
 
 INTERPOLATIONS = 4  # rows of an interpolation figure
 
