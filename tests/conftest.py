@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
+from vaelib.config import Experiment
 from vaelib.errors import InputError
 
 if TYPE_CHECKING:
     from vaelib.data import FaceSet
+    from vaelib.runs import Run
 
 # Set before anything imports vaelib.paths, and inherited by the processes that tests start.
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAINING = ["torch", "torchgen", "functorch", "triton", "nvidia", "numpy", "numpy.libs"]
 TRAINING += ["filelock", "typing_extensions.py", "jinja2", "markupsafe", "sympy", "mpmath"]
 TRAINING += ["networkx", "fsspec"]
+
+# A study that trains in seconds.
+SMALL = Experiment(latent=4, images=96, batch_size=16)
+LONG = replace(SMALL, images=192)
+SOME = {"first": SMALL, "second": replace(SMALL, lam=1e-3), "long": LONG}
 
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
 os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
@@ -130,3 +138,11 @@ def flat_faces(tmp_path_factory: pytest.TempPathFactory) -> "FaceSet":
     np.save(folder / caches.SPLIT, np.array([0] * 32 + [1] * 24 + [2] * 24, dtype=np.uint8))
     caches.write_facts(folder, "flat", "photos", 80, (), ())
     return data.open_prepared(folder)
+
+
+@pytest.fixture(scope="session")
+def alone(flat_faces: "FaceSet", tmp_path_factory: pytest.TempPathFactory) -> "dict[str, Run]":
+    """What one process trains of SOME by itself."""
+    from vaelib import study
+
+    return study.run(SOME, flat_faces, runs=tmp_path_factory.mktemp("alone"), jobs=1)

@@ -12,22 +12,11 @@ from pathlib import Path
 import distributed
 import joblib
 import pytest
-from conftest import refusal
+from conftest import LONG, SMALL, SOME, refusal
 
 from vaelib import caches, cluster, progress, study
-from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.runs import Run, same_weights
-
-SMALL = Experiment(latent=4, images=96, batch_size=16)
-LONG = replace(SMALL, images=192)
-SOME = {"first": SMALL, "second": replace(SMALL, lam=1e-3), "long": LONG}
-
-
-@pytest.fixture(scope="module")
-def alone(flat_faces: FaceSet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """What this process trains by itself."""
-    return study.run(SOME, flat_faces, runs=tmp_path_factory.mktemp("alone"), jobs=1)
 
 
 @pytest.fixture(scope="module")

@@ -13,22 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import LONG, SMALL, SOME
 
 from vaelib import progress, study, workers
-from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.errors import InputError
 from vaelib.runs import Run, is_finished, same_weights
-
-SMALL = Experiment(latent=4, images=96, batch_size=16)
-LONG = replace(SMALL, images=192)
-SOME = {"first": SMALL, "second": replace(SMALL, lam=1e-3), "long": LONG}
-
-
-@pytest.fixture(scope="module")
-def alone(flat_faces: FaceSet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """What this process trains by itself."""
-    return study.run(SOME, flat_faces, runs=tmp_path_factory.mktemp("alone"), jobs=1)
 
 
 @pytest.fixture
