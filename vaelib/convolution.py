@@ -1,4 +1,4 @@
-"""The convolutions of the network, every one of them before an instance norm.
+"""The convolutions of the network that stand before a norm over each channel: instance or batch.
 
 The norm subtracts the mean of each channel, and with it any bias. So the bias, which the tables
 count, is kept but never added: that saves adding it and its gradient.
@@ -16,7 +16,7 @@ SMALL = {1: 12, 2: 48}
 
 
 class Convolution(nn.Conv2d):
-    """A convolution before an instance norm."""
+    """A convolution before a norm over each channel."""
 
     def forward(self, x: Tensor) -> Tensor:
         stride = self.stride[0]
@@ -26,7 +26,7 @@ class Convolution(nn.Conv2d):
 
 
 class TransposedConvolution(nn.ConvTranspose2d):
-    """A transposed convolution before an instance norm."""
+    """A transposed convolution before a norm over each channel."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         stride = self.stride[0]

@@ -60,7 +60,7 @@ def vae_loss(
     - "centre_pull": the divergence plus 1/2 sum mu^2, one more helping of the term that draws the
       means to the centre.
 
-    weighting: "calibrated" puts `optimal_lam` of these images' own error in the place of lam. That
+    weighting: "calibrated" puts `optimal_lam` of the error of this batch in the place of lam. That
     has, up to scale, the gradient of D/2 log MSE + KL, the sigma-VAE's loss: Rybkin, Daniilidis
     and Levine (2021), equation 9.
     """

@@ -37,7 +37,7 @@ Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Speed:
-    """How steps are executed. "auto" is on where it was measured to pay (see the README)."""
+    """How steps are executed. "auto" pays on a CPU by measurement, on a GPU by expectation alone."""
 
     compile: Choice = "auto"  # torch.compile of the convolutions; auto: on a GPU
     graphs: Choice = "auto"  # the whole step as one CUDA graph; auto: on a GPU
@@ -151,7 +151,7 @@ def _sharded(
     pool: ThreadPoolExecutor,
 ) -> Step:
     size = max(SMALLEST_SHARD, -(-experiment.batch_size // SHARDS))
-    if experiment.norm == "batch":  # is over the whole batch
+    if experiment.norm == "batch" or experiment.weighting == "calibrated":  # by the whole batch
         size = experiment.batch_size
     weights: list[Tensor] = list(model.parameters())
     worked_weights: list[Tensor] = list(worked.parameters())
