@@ -37,7 +37,7 @@ Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Speed:
-    """How steps are executed. "auto" pays on a CPU by measurement, on a GPU by expectation alone."""
+    """How steps are executed. "auto" was measured on a CPU; on a GPU it is what should pay."""
 
     compile: Choice = "auto"  # torch.compile of the convolutions; auto: on a GPU
     graphs: Choice = "auto"  # the whole step as one CUDA graph; auto: on a GPU
