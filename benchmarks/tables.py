@@ -43,7 +43,7 @@ def speed(measured: list[dict[str, Any]]) -> str:
 
 def plan(measured: list[dict[str, Any]]) -> str:
     """Markdown: how long RUNS runs of the full budget take on so many of each machine."""
-    images = RUNS * PRESETS["full"].images
+    images = RUNS * PRESETS["full"].images[0]
     rows = [
         (
             f"{result['machine']['device']}, {result['machine']['cores']} cores",

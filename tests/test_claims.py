@@ -1,43 +1,32 @@
-"""Each measure agrees with a truth that is known without it."""
+"""What a model does is measured on held-out faces, once, and agrees with what is known of it."""
 
-import itertools
-import math
-import pathlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from vaelib import claims, latent
-from vaelib.claims import Measures, Path, interpolation_path
+from vaelib import claims, latent, paths
+from vaelib.claims import MEASURES, HeldOut, Measured
 from vaelib.config import IMAGE_SHAPE, Experiment
 from vaelib.data import FaceSet, to_float
 from vaelib.fit import evaluate
+from vaelib.judge import Eye, Judge, Told
+from vaelib.measures import REPLICATES
 from vaelib.model import VAE, new_model
+from vaelib.runs import Row, Run
 
 LATENT = 4
-HELD_OUT = 8
-
-
-def random_images(n: int, seed: int = 0) -> Tensor:
-    """Images (n, 3, 64, 48) in [-1, 1]."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(n, *IMAGE_SHAPE, generator=generator) * 2 - 1
-
-
-def flat(*greys: float) -> Tensor:
-    """One interpolation of images of one grey each: (1, steps, 3, 64, 48)."""
-    return torch.tensor(greys)[None, :, None, None, None].expand(1, -1, *IMAGE_SHAPE)
-
-
-@pytest.fixture(scope="module")
-def model() -> VAE:
-    return new_model(Experiment(latent=LATENT))
+HELD_OUT = 16
+ATTRIBUTES = ("Eyeglasses", "Pale_Skin", "Blond_Hair", "Gray_Hair", "Male")
+EXPERIMENT = Experiment(latent=LATENT)
 
 
 @pytest.fixture
 def faces() -> FaceSet:
-    """20 faces of which every other one up to the sixteenth is held out."""
+    """36 faces of which every other one up to the thirty-second is held out."""
     generator = torch.Generator().manual_seed(0)
     count = 2 * HELD_OUT + 4
     split = torch.zeros(count, dtype=torch.uint8)
@@ -45,198 +34,162 @@ def faces() -> FaceSet:
     return FaceSet(
         name="noise",
         images=torch.randint(0, 256, (count, *IMAGE_SHAPE), dtype=torch.uint8, generator=generator),
-        attributes=None,
-        attribute_names=(),
+        attributes=torch.rand(count, len(ATTRIBUTES), generator=generator) < 0.5,
+        attribute_names=ATTRIBUTES,
         split=split,
         fingerprint="noise",
         kind="photos",
-        folder=pathlib.Path("nowhere"),
+        folder=Path("nowhere"),
     )
 
 
-# --- asymmetry
-
-
-def test_symmetrical_faces_have_no_asymmetry() -> None:
-    half = random_images(3)[..., :24]
-    assert claims.asymmetry(torch.cat([half, half.flip(-1)], dim=-1)) == 0
-
-
-def test_faces_half_black_and_half_white_have_asymmetry_two() -> None:
-    images = torch.ones(3, *IMAGE_SHAPE)
-    images[..., :24] = -1
-    assert claims.asymmetry(images) == 2
-
-
-def test_upside_down_halves_are_no_asymmetry() -> None:
-    images = torch.ones(3, *IMAGE_SHAPE)
-    images[..., :32, :] = -1
-    assert claims.asymmetry(images) == 0
-
-
-def test_asymmetry_is_the_root_mean_square_over_faces() -> None:
-    images = torch.ones(2, *IMAGE_SHAPE)
-    images[0, ..., :24] = -1  # 2, and the other face 0
-    assert claims.asymmetry(images) == pytest.approx(math.sqrt((2**2 + 0**2) / 2))
-
-
-# --- variety
-
-
-def test_variety_is_how_far_two_faces_drawn_with_replacement_lie_apart() -> None:
-    images = random_images(5)
-    squares = []
-    for one, other in itertools.product(images, repeat=2):
-        difference = one.double() - other.double()
-        squares.append(float((difference * difference).sum()) / difference.numel())
-    apart = math.sqrt(sum(squares) / len(squares))
-    assert math.sqrt(2) * claims.variety(images) == pytest.approx(apart, rel=1e-5)
-
-
-def test_the_same_face_again_and_again_has_no_variety() -> None:
-    assert claims.variety(random_images(1).expand(6, -1, -1, -1)) == pytest.approx(0, abs=1e-6)
-
-
-# --- latents
-
-
-def test_latents_are_active_from_a_variance_of_a_hundredth_on() -> None:
-    signs = torch.tensor([1.0, -1.0]).repeat(500)[:, None]
-    spread = torch.tensor([0.0, 0.09, 0.11, 1.0])  # 0.1 is the standard deviation at the limit
-    assert claims.active_units(signs * spread) == 2
-
-
-def test_a_latent_far_from_the_centre_that_does_not_vary_is_not_active() -> None:
-    assert claims.active_units(torch.full((100, 3), 5.0)) == 0
-
-
-def test_nats_per_latent_add_up_to_the_kl_of_the_evaluation(
-    model: VAE, faces: FaceSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(latent, "BATCH", 3)  # which does not divide the faces
-    nats = claims.nats_per_latent(model, faces)
-    assert nats.shape == (LATENT,)
-    expected = evaluate(model, faces.images[faces.test]).kl
-    assert float(nats.sum()) == pytest.approx(expected, rel=1e-5)
-
-
-def test_nats_per_latent_tell_the_latents_apart(faces: FaceSet) -> None:
-    model = new_model(Experiment(latent=LATENT))
-    with torch.no_grad():  # the prior for every latent but the third, whose mean is 3
-        for head in (model.encoder.mu, model.encoder.logvar):
-            head.weight.zero_()
-            head.bias.zero_()
-        model.encoder.mu.bias[2] = 3
-    assert claims.nats_per_latent(model, faces).tolist() == [0, 0, 4.5, 0]
-
-
-# --- interpolations
-
-
-def test_a_straight_line_in_pixels_is_even_and_has_no_detour() -> None:
-    first, last = random_images(4, seed=1), random_images(4, seed=2)
-    share = torch.linspace(0, 1, 6)[None, :, None, None, None]
-    path = interpolation_path(first[:, None] + share * (last - first)[:, None])
-    apart = [
-        math.sqrt(float((a - b).double().pow(2).mean())) for a, b in zip(first, last, strict=True)
-    ]
-    assert path.evenness == pytest.approx(1, rel=1e-4)
-    assert path.detour == pytest.approx(1, rel=1e-4)
-    assert path.travel == pytest.approx(sum(apart) / 4, rel=1e-5)
-
-
-@pytest.mark.parametrize("steps", [2, 5, 9])
-def test_a_jump_is_as_uneven_as_there_are_steps(steps: int) -> None:
-    path = interpolation_path(flat(-0.5, *[0.5] * steps))
-    assert path.evenness == pytest.approx(steps)
-    assert path.detour == pytest.approx(1)
-
-
-def test_going_too_far_and_back_is_a_detour() -> None:
-    path = interpolation_path(flat(0.0, 0.8, 0.4))
-    assert path.travel == pytest.approx(0.4)
-    assert path.detour == pytest.approx(1.2 / 0.4)
-    assert path.evenness == pytest.approx(0.8 / 0.6)
-
-
-def test_interpolations_are_averaged() -> None:
-    even, jump = flat(0.0, 0.1, 0.2, 0.3), flat(0.0, 0.9, 0.9, 0.9)
-    path = interpolation_path(torch.cat([even, jump]))
-    assert path.evenness == pytest.approx((1 + 3) / 2)
-    assert path.travel == pytest.approx((0.3 + 0.9) / 2)
-
-
-# --- one model
+@pytest.fixture
+def judge() -> Judge:
+    """One who can tell all but the last attribute, or says so."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        eye = Eye(len(ATTRIBUTES)).eval().requires_grad_(False)
+    return Judge(eye, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), True, ())
 
 
 @pytest.fixture
-def few_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "MOST_FACES", HELD_OUT)
+def measure(
+    faces: FaceSet, judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Measured]:
+    """Measure a model on these faces with this judge."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+
+    def taken(model: VAE, key: str = "run", generated: int = 12) -> Measured:
+        monkeypatch.setattr(claims, "held_out", lambda faces: HeldOut(faces, judge))
+        rows = [Row(1, "validation", seen, 0.4 - seen / 100, 1.0, 0, 0) for seen in (0, 10, 20)]
+        run = Run(Path(key), EXPERIMENT, rows)
+        run.__dict__["model"] = model
+        return claims.measure(run, faces, generated, seed=0)
+
+    return taken
 
 
-@pytest.mark.usefixtures("few_faces")
+@pytest.fixture(scope="module")
+def model() -> VAE:
+    return new_model(EXPERIMENT)
+
+
+def estimate(measured: Measured, name: str) -> float:
+    return float(measured[name][0])
+
+
+def test_every_measure_is_taken_but_hair_that_the_judge_cannot_tell(
+    measure: Callable[..., Measured], model: VAE
+) -> None:
+    assert set(MEASURES) - set(measure(model)) == {"hair_travel"}
+
+
+def test_every_measure_has_its_replicates(measure: Callable[..., Measured], model: VAE) -> None:
+    assert {value.shape for value in measure(model).values()} == {(1 + REPLICATES,)}
+
+
+def test_only_what_the_judge_can_tell_is_counted(
+    measure: Callable[..., Measured], model: VAE
+) -> None:
+    counted = {name for name in measure(model) if name.startswith("frequency ")}
+    assert counted == {f"frequency {name}" for name in ATTRIBUTES[:-1]}
+
+
+def test_groups_need_all_their_attributes(judge: Judge) -> None:
+    told = judge.tell(torch.zeros(2, *IMAGE_SHAPE))
+    assert set(claims.groups(judge, told)) == {"Eyeglasses", "Pale_Skin", "Fair_Hair"}
+    told_all = replace(judge, areas=(0.9,) * len(ATTRIBUTES))
+    assert set(claims.groups(told_all, told)) >= {"Female", "Pale_or_Fair_Female"}
+
+
+def test_error_and_kl_are_about_those_of_the_evaluation(
+    measure: Callable[..., Measured], model: VAE, faces: FaceSet
+) -> None:
+    taken, expected = measure(model), evaluate(model, faces.images[faces.test])
+    assert estimate(taken, "kl") == pytest.approx(expected.kl, rel=1e-5)
+    assert estimate(taken, "reconstruction") == pytest.approx(expected.reconstruction, rel=0.02)
+
+
+def test_the_error_asks_for_its_own_lambda(measure: Callable[..., Measured], model: VAE) -> None:
+    taken = measure(model)
+    expected = 2 * estimate(taken, "reconstruction") / (3 * 64 * 48)
+    assert estimate(taken, "optimal_lam") == pytest.approx(expected)
+
+
+def test_the_untrained_network_does_not_count_in_the_mean_error_of_training(
+    measure: Callable[..., Measured], model: VAE
+) -> None:
+    assert estimate(measure(model), "mean_reconstruction") == pytest.approx((0.3 + 0.2) / 2)
+
+
 def test_a_model_that_generates_the_held_out_faces_is_like_them(
-    model: VAE, faces: FaceSet, monkeypatch: pytest.MonkeyPatch
+    measure: Callable[..., Measured],
+    model: VAE,
+    faces: FaceSet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(latent, "sample", lambda *_: to_float(faces.images[faces.test]))
-    measured = claims.measure(model, faces)
-    assert (measured.asymmetry, measured.variety) == (1, 1)
+    taken = measure(model)
+    for share in ("asymmetry", "variety", "sharpness", "precision", "recall", "coverage"):
+        assert estimate(taken, share) == pytest.approx(1)
+    assert estimate(taken, "frechet") == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.usefixtures("few_faces")
-def test_error_and_kl_are_those_of_the_evaluation(model: VAE, faces: FaceSet) -> None:
-    measured = claims.measure(model, faces)
-    expected = evaluate(model, faces.images[faces.test])
-    assert (measured.reconstruction, measured.kl) == expected
-    assert measured.optimal_lam == pytest.approx(2 * expected.reconstruction / (3 * 64 * 48))
-
-
-@pytest.mark.usefixtures("few_faces")
-def test_mean_square_mu_is_zero_at_the_centre_and_one_at_a_distance_of_one(
-    faces: FaceSet,
+@pytest.mark.parametrize("distance", [0.0, -1.0])
+def test_mean_square_mu_is_the_squared_distance_from_the_centre(
+    distance: float, measure: Callable[..., Measured]
 ) -> None:
-    model = new_model(Experiment(latent=LATENT))
-    measured = []
-    for distance in (0.0, -1.0):
-        torch.nn.init.zeros_(model.encoder.mu.weight)
-        torch.nn.init.constant_(model.encoder.mu.bias, distance)
-        measured.append(claims.measure(model, faces).mean_square_mu)
-    assert measured == [0, 1]
+    model = new_model(EXPERIMENT)
+    torch.nn.init.zeros_(model.encoder.mu.weight)
+    torch.nn.init.constant_(model.encoder.mu.bias, distance)
+    assert estimate(measure(model), "mean_square_mu") == distance**2
 
 
-@pytest.mark.usefixtures("few_faces")
-def test_only_held_out_faces_are_measured(model: VAE, faces: FaceSet) -> None:
-    before = claims.measure(model, faces)
+def test_only_held_out_faces_are_measured(
+    measure: Callable[..., Measured], model: VAE, faces: FaceSet
+) -> None:
+    before = measure(model, "before")
     faces.images[faces.train] = 0
-    assert claims.measure(model, faces) == before
+    after = measure(model, "after")
+    assert all(torch.equal(before[name], after[name]) for name in before)
     faces.images[faces.test[0]] = 0
-    assert claims.measure(model, faces) != before
+    assert not torch.equal(before["kl"], measure(model, "changed")["kl"])
 
 
-# --- the table
-
-NUMBERS = {
-    **Measures(0.05123, 98.6, -1.23456, 1.1e-5, 37, 0.987, 0.654, 0.321)._asdict(),
-    **Path(travel=0.456, evenness=1.789, detour=1.5)._asdict(),
-}
-
-
-def test_the_table_has_a_row_for_each_model_in_order() -> None:
-    _, rows = claims.table({"lam-1e-5": NUMBERS, "centred": NUMBERS})
-    assert [row[0] for row in rows] == ["lam-1e-5", "centred"]
+def test_measures_are_loaded_where_they_were_taken_before(
+    measure: Callable[..., Measured], model: VAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = measure(model)
+    monkeypatch.setattr(latent, "decode", None)
+    again = measure(model)
+    assert all(torch.equal(before[name], again[name]) for name in before)
 
 
-def test_the_table_has_a_cell_under_each_heading() -> None:
-    header, rows = claims.table({"base": NUMBERS})
-    assert dict(zip(header, rows[0], strict=True)) == {
-        "model": "base",
-        "error": "0.0512",
-        "KL": "99",
-        "bits": "-1.235",
-        "in use": "37",
-        "mean μ²": "0.99",
-        "asymmetry": "0.65",
-        "variety": "0.32",
-        "travel": "0.46",
-        "evenness": "1.79",
-    }
+def test_other_numbers_of_faces_are_measured_anew(
+    measure: Callable[..., Measured], model: VAE
+) -> None:
+    before, after = measure(model, generated=12), measure(model, generated=20)
+    assert not torch.equal(before["asymmetry"], after["asymmetry"])
+
+
+# --- frequencies
+
+
+def told_of(probabilities: Tensor) -> Told:
+    return Told(torch.zeros(len(probabilities), 1), probabilities, torch.zeros(0))
+
+
+def test_a_judge_who_says_half_as_often_as_is_true_is_corrected(
+    faces: FaceSet, judge: Judge
+) -> None:
+    reference = HeldOut(faces, judge)
+    true = reference.truth
+    assert true is not None
+    reference.told = told_of((true / 2).float())
+    found = reference.frequencies(told_of(torch.full((50, len(ATTRIBUTES)), 0.2)))
+    assert found[0].tolist() == pytest.approx([0.4] * len(ATTRIBUTES))
+
+
+def test_the_floor_is_near_no_distance(faces: FaceSet, judge: Judge) -> None:
+    reference = HeldOut(faces, judge)
+    assert abs(reference.floor()) < 0.1 * float(reference.told.features.square().mean())

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,13 +89,16 @@ def test_no_face_is_in_two_splits_and_none_is_in_no_split(photo_folder: Make) ->
     assert together.sort().values.tolist() == list(range(100))
 
 
+def drawing(count: int) -> Preset:
+    """The smoke preset with so many procedural faces."""
+    return replace(PRESETS["smoke"], synthetic_faces=count)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_preset_decides_how_many_faces_are_drawn(
     preset: str, drawn: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(
-        PRESETS, preset, Preset(images=1, batch_size=1, synthetic_faces=70 + len(preset))
-    )
+    monkeypatch.setitem(PRESETS, preset, drawing(70 + len(preset)))
     faces_drawn = data.load("synthetic", preset)
     assert drawn == [(70 + len(preset), 0)]
     assert len(faces_drawn.images) == 70 + len(preset)
@@ -111,7 +115,7 @@ def test_drawn_faces_carry_their_attributes(drawn: list[tuple[int, int]]) -> Non
 
 
 def test_procedural_faces_as_really_drawn_load_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "smoke", Preset(images=1, batch_size=1, synthetic_faces=100))
+    monkeypatch.setitem(PRESETS, "smoke", drawing(100))
     found = data.load("synthetic", "smoke")
     assert tuple(found.images.shape) == (100, 3, 64, 48)
     assert found.where(faces.ATTRIBUTES[0]).shape == (100,)
@@ -412,7 +416,7 @@ def test_prepared_faces_are_opened_where_only_torch_and_numpy_are_installed(
 def test_faces_are_drawn_where_only_torch_and_numpy_are_installed(
     bare_python: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = Preset(images=1, batch_size=1, synthetic_faces=70)
+    few = drawing(70)
     monkeypatch.setitem(PRESETS, "smoke", few)
     done = bare_python(
         "from vaelib import config, data\n"

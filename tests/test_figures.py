@@ -10,9 +10,12 @@ import pytest
 import torch
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -57,12 +60,24 @@ def runs(n: int) -> dict[str, Run]:
     return {name: run(name, float(times)) for times, name in enumerate(list(SEVEN)[:n], start=1)}
 
 
+LAMS = [1e-3, 1e-4, 1e-5]
+BITS = [[3.5, 3.25, 3.75], [2.5, 2.0, 2.75], [3.0, 3.0, 3.0]]  # value, low and high
+POINTS = {"lam-1e-3": (5.0, 0.1), "lam-1e-5": (80.0, 0.04), "lam-1e-6": (200.0, 0.03)}
+TRUTH = {"Young": 0.75, "Wearing_Hat": 0.05, "Male": 0.4}
+MODELS = {
+    "lam-1e-3": {"Male": [0.3, 0.2, 0.45], "Wearing_Hat": [0.0, 0.0, 0.1], "Young": [0.9, 0.8, 1]},
+    "centred": {"Male": [0.5, 0.4, 0.6], "Wearing_Hat": [0.1, 0.1, 0.1], "Young": [0.7, 0.6, 0.8]},
+}
+
 CHARTS: dict[str, Callable[[], Image.Image]] = {
     "loss_curves": lambda: figures.loss_curves(runs(3)),
     "training_curve": lambda: figures.training_curve(run("lam-1e-5")),
     "bars": lambda: figures.bars({"one": 1.0, "two": 2.0}, "things"),
     "latent_use": lambda: figures.latent_use({"one": torch.rand(8), "two": torch.rand(16)}),
     "histogram": lambda: figures.histogram({"one": [0.0, 1.0, 1.5], "two": [2.0]}, "things"),
+    "optimum": lambda: figures.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2e-5}),
+    "rate_distortion": lambda: figures.rate_distortion(POINTS),
+    "frequencies": lambda: figures.frequencies(TRUTH, MODELS),
 }
 
 
@@ -87,13 +102,44 @@ class Line(NamedTuple):
 
 def lines(panel: Axes) -> dict[str, Line]:
     """The lines in a panel, by their names."""
-    return {
-        str(line.get_label()): Line(
-            [float(x) for x in np.asarray(line.get_xdata())],
-            [float(y) for y in np.asarray(line.get_ydata())],
-        )
-        for line in panel.lines
-    }
+    return {str(line.get_label()): as_line(line) for line in panel.lines}
+
+
+def as_line(line: Line2D) -> Line:
+    return Line(
+        [float(x) for x in np.asarray(line.get_xdata())],
+        [float(y) for y in np.asarray(line.get_ydata())],
+    )
+
+
+def colours_of(picture: Image.Image) -> set[object]:
+    """All the colours in a picture."""
+    return {colour for _, colour in picture.getcolors(picture.width * picture.height) or []}
+
+
+def drawn_as(colour: str) -> tuple[int, ...]:
+    return tuple(round(255 * part) for part in to_rgb(colour))
+
+
+class Interval(NamedTuple):
+    """A dot in a panel, and the line through it from end to end."""
+
+    x: float
+    y: float
+    ends: list[list[float]]
+
+
+def intervals(panel: Axes) -> list[list[Interval]]:
+    """The dots with intervals in a panel, by model."""
+    found: list[list[Interval]] = []
+    for container in panel.containers:
+        if isinstance(container, ErrorbarContainer):
+            dots, _, [bars] = container
+            assert isinstance(bars, LineCollection)
+            ends = [np.asarray(segment).tolist() for segment in bars.get_segments()]
+            places = np.column_stack([dots.get_xdata(), dots.get_ydata()]).tolist()
+            found.append([Interval(x, y, end) for (x, y), end in zip(places, ends, strict=True)])
+    return found
 
 
 # --- sheets of faces
@@ -152,9 +198,7 @@ def test_each_interpolation_is_a_row_from_left_to_right() -> None:
 def test_a_chart_is_an_rgb_picture_with_something_on_white(chart: str) -> None:
     picture = CHARTS[chart]()
     assert picture.mode == "RGB"
-    colours = {colour for _, colour in picture.getcolors(picture.width * picture.height) or []}
-    drawn = tuple(round(255 * part) for part in to_rgb(figures.COLOURS[0]))
-    assert {(255, 255, 255), drawn} <= colours
+    assert {(255, 255, 255), drawn_as(figures.COLOURS[0])} <= colours_of(picture)
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -178,7 +222,7 @@ def test_the_same_numbers_give_the_same_picture(chart: str) -> None:
     np.testing.assert_array_equal(np.asarray(CHARTS[chart]()), first)
 
 
-@pytest.mark.parametrize("chart", ["loss_curves", "training_curve", "latent_use", "histogram"])
+@pytest.mark.parametrize("chart", sorted(CHARTS.keys() - {"bars", "rate_distortion"}))
 def test_the_style_reaches_the_legend(chart: str, panels: list[Axes]) -> None:
     CHARTS[chart]()
     legend = panels[0].get_legend()
@@ -247,6 +291,95 @@ def test_a_histogram_names_its_sets(panels: list[Axes]) -> None:
     legend = panels[0].get_legend()
     assert legend is not None
     assert {text.get_text() for text in legend.get_texts()} == {"held out", "generated"}
+
+
+def test_code_lengths_stand_at_their_lambdas_with_their_intervals(panels: list[Axes]) -> None:
+    figures.optimum(LAMS, BITS, {"found": 2e-5})
+    [drawn] = intervals(panels[0])
+    expected = [
+        (lam, value, [[lam, low], [lam, high]])
+        for lam, (value, low, high) in zip(LAMS, BITS, strict=True)
+    ]
+    assert drawn == expected
+
+
+def test_lambdas_to_compare_are_upright_lines_by_name(panels: list[Axes]) -> None:
+    figures.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2.04e-5})
+    drawn = lines(panels[0])
+    assert drawn["theory: 3.0e-05"] == Line([3e-5] * 2, [0, 1])  # from the bottom to the top
+    assert drawn["found: 2.0e-05"] == Line([2.04e-5] * 2, [0, 1])
+
+
+def test_a_lambda_that_is_no_number_is_drawn_nowhere(panels: list[Axes]) -> None:
+    figures.optimum(LAMS, BITS, {"found": 2e-5})
+    figures.optimum(LAMS, BITS, {"found": 2e-5, "theory": float("nan")})
+    without, with_nan = panels
+    assert with_nan.get_xlim() == without.get_xlim()
+
+
+def test_lambdas_are_on_a_logarithmic_scale(panels: list[Axes]) -> None:
+    figures.optimum(LAMS, BITS, {"found": 2e-5})
+    assert panels[0].get_xscale() == "log"
+
+
+def test_a_model_is_a_point_of_its_rate_and_distortion(panels: list[Axes]) -> None:
+    figures.rate_distortion(POINTS)
+    drawn = [(line.x, line.y) for line in map(as_line, panels[0].lines)]
+    assert drawn == [([kl], [error]) for kl, error in POINTS.values()]
+
+
+def test_a_point_has_the_name_of_its_model(panels: list[Axes]) -> None:
+    figures.rate_distortion(POINTS)
+    named = {text.get_text(): text.xy for text in panels[0].texts if isinstance(text, Annotation)}
+    assert named == POINTS
+
+
+def test_no_model_is_left_out_for_want_of_colours(panels: list[Axes]) -> None:
+    figures.rate_distortion({f"{n}": (1.0 + n, 0.1) for n in range(10)})
+    assert len(panels[0].lines) == 10
+
+
+def test_frequencies_of_held_out_faces_are_bars_from_rare_to_common(panels: list[Axes]) -> None:
+    figures.frequencies(TRUTH, MODELS)
+    [bars] = [some for some in panels[0].containers if isinstance(some, BarContainer)]
+    assert [bar.get_width() for bar in bars] == [0.05, 0.4, 0.75]
+    labels = [label.get_text() for label in panels[0].get_yticklabels()]
+    assert labels == ["Wearing Hat", "Male", "Young"]
+
+
+def test_frequencies_of_models_are_dots_with_their_intervals(panels: list[Axes]) -> None:
+    figures.frequencies(TRUTH, MODELS)
+    for drawn, model in zip(intervals(panels[0]), MODELS.values(), strict=True):
+        found = [[dot.x, *(x for x, _ in dot.ends)] for dot in drawn]
+        expected = [model[name] for name in ("Wearing_Hat", "Male", "Young")]
+        np.testing.assert_allclose(found, expected)
+
+
+def test_dots_of_models_lie_side_by_side_within_their_bar(panels: list[Axes]) -> None:
+    figures.frequencies(TRUTH, MODELS)
+    first, second = ([dot.y for dot in drawn] for drawn in intervals(panels[0]))
+    assert first == pytest.approx([-0.08, 0.92, 1.92])
+    assert second == pytest.approx([0.08, 1.08, 2.08])
+
+
+def test_a_chart_of_frequencies_grows_with_the_number_of_attributes() -> None:
+    few, many = (figures.frequencies({f"{i}": 0.5 for i in range(n)}, {}).height for n in (3, 23))
+    assert many - few == 680  # 20 x 0.17 inches
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (lambda: figures.optimum(LAMS, BITS, {"theory": 3e-5}), CHARTS["optimum"]),
+        (lambda: figures.rate_distortion({"one": (1.0, 0.1)}), CHARTS["rate_distortion"]),
+        (lambda: figures.frequencies(TRUTH, {}), CHARTS["frequencies"]),
+    ],
+)
+def test_marks_points_and_models_are_seen(
+    less: Callable[[], Image.Image], more: Callable[[], Image.Image]
+) -> None:
+    new = colours_of(more()) - colours_of(less())
+    assert new & {drawn_as(colour) for colour in figures.COLOURS}
 
 
 def test_strips_stand_below_each_other_beside_their_names() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
 
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, LATENTS, Experiment
@@ -19,7 +20,9 @@ Question = Callable[[VAE, Tensor], object]
 
 QUESTIONS: dict[str, Question] = {
     "decode": lambda model, _: latent.decode(model, latent.noise(COUNT, LATENT)),
+    "posterior": lambda model, images: torch.cat(latent.posterior(model, images), dim=1),
     "latent_means": latent.latent_means,
+    "nats_per_latent": latent.nats_per_latent,
     "reconstruct": latent.reconstruct,
     "sample": lambda model, _: latent.sample(model, COUNT),
     "interpolate": lambda model, images: latent.interpolate(model, images[:2], images[2:4], 3),
@@ -100,6 +103,29 @@ def test_latent_means_are_the_same_at_every_call(model: VAE, images: Tensor) -> 
     first = latent.latent_means(model, images)
     torch.manual_seed(1)
     assert torch.equal(latent.latent_means(model, images), first)
+
+
+def test_posteriors_are_those_of_the_encoder(model: VAE, images: Tensor) -> None:
+    found = latent.posterior(model, images)
+    mu, logvar = model.encode(to_float(images))
+    torch.testing.assert_close(found.mu, mu)
+    torch.testing.assert_close(found.logvar, logvar)
+
+
+def test_nats_of_a_latent_are_its_mean_divergence_from_the_prior(
+    model: VAE, images: Tensor
+) -> None:
+    mu, logvar = model.encode(to_float(images))
+    divergence = kl_divergence(Normal(mu, torch.exp(logvar / 2)), Normal(0.0, 1.0))
+    torch.testing.assert_close(latent.nats_per_latent(model, images), divergence.mean(dim=0))
+
+
+def test_a_latent_that_says_nothing_takes_no_nats(model: VAE, images: Tensor) -> None:
+    with torch.no_grad():
+        for layer in (model.encoder.mu, model.encoder.logvar):
+            layer.weight[2] = layer.bias[2] = 0
+    taken = latent.nats_per_latent(model, images) > 0
+    assert taken.tolist() == [True, True, False, True]
 
 
 def test_a_reconstruction_is_what_the_model_makes_without_noise(model: VAE, images: Tensor) -> None:

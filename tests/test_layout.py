@@ -42,12 +42,20 @@ ORDER = [
     "fit",
     "train",
     "latent",
+    "measures",
+    "distances",
+    "judge",
     "claims",
+    "verdicts",
+    "norms",
+    "optimum",
+    "tables",
     "results",
     "figures",
     "workers",
     "cluster",
     "study",
+    "session",
     "downloads",
     "celeba",
     "export",
@@ -56,7 +64,7 @@ ORDER = [
 
 # What a machine that only trains need not have installed.
 HEAVY = {"IPython", "jupyter_client", "papermill", "nbconvert", "nbformat", "typst", "matplotlib"}
-TRAINING = ORDER[: ORDER.index("claims") + 1]
+TRAINING = ORDER[: ORDER.index("tables") + 1]
 
 
 def imported(module: str) -> set[str]:

@@ -90,8 +90,18 @@ def test_the_report_is_a_pdf_with_all_figures_and_numbers(smoke: Smoke) -> None:
 
 def test_numbers_are_those_of_one_run(smoke: Smoke) -> None:
     numbers = json.loads((smoke.out / "figures/synthetic/numbers.json").read_text())
-    assert set(numbers) == {"data", "base", "lambda", "latent", "centred"}
-    assert len({json.dumps(section["origin"]) for section in numbers.values()}) == 1
+    sections = {"data", "base", "judge", "lambda", "latent", "centred", "claims"}
+    assert set(numbers) == sections | {"origins"}
+    assert set(numbers["origins"]) == sections
+    assert len({json.dumps(origin) for origin in numbers["origins"].values()}) == 1
+
+
+def test_every_claim_has_a_verdict_by_a_rule(smoke: Smoke) -> None:
+    numbers = json.loads((smoke.out / "figures/synthetic/numbers.json").read_text())
+    assert list(numbers["claims"]) == [f"C{number}" for number in range(1, 12)]
+    for claim in numbers["claims"].values():
+        assert set(claim) >= {"measure", "effect", "interval", "seeds", "verdict", "rule"}
+        assert claim["seeds"] == 1
 
 
 def test_executed_notebooks_are_kept_and_none_is_half_done(smoke: Smoke) -> None:

@@ -39,6 +39,8 @@ def printed(executed: Path) -> list[str]:
         (["--data", "no/such/place"], "no/such/place"),
         (["--seed", "one"], "invalid int value: 'one'"),
         (["--seed", "-1"], "seed is -1; it must lie between 0 and"),
+        (["--images", "4e4"], "images is '4e4'; give a number for each seed"),
+        (["--side-images", "-1"], "images is -1"),
         (["--data", "synthetic", "--preset", "smoke", "--out", "/dev/null/x"], "cannot write to"),
         (["--data", "synthetic", "--name", "a/b"], "name is 'a/b'"),
     ],
@@ -173,7 +175,8 @@ def test_outputs_of_an_edited_notebook_are_not_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", reproduce.NOTEBOOKS)
 def test_every_notebook_takes_the_same_parameters(name: str) -> None:
-    parameters: reproduce.Parameters = {"data": "", "preset": "", "name": "", "out": "", "seed": 0}
+    names = ("data", "preset", "name", "out", "seed", "images", "side_images")
+    parameters: reproduce.Parameters = dict.fromkeys(names, "")
     reproduce.check_parameters(paths.NOTEBOOKS / f"{name}.ipynb", parameters)
     cells = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
     tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]

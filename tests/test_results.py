@@ -18,11 +18,14 @@ from PIL import Image
 from vaelib import provenance, results
 from vaelib.results import Origin, Results
 
-ORIGIN = Origin(data="synthetic", fingerprint="0123456789abcdef", preset="smoke", seed=3)
+ORIGIN = Origin(
+    data="synthetic", fingerprint="0123456789abcdef", preset="smoke", seed=3, images="2000 320"
+)
 OTHERS = {
     "fingerprint": replace(ORIGIN, fingerprint="fedcba9876543210"),
     "preset": replace(ORIGIN, preset="quick"),
     "seed": replace(ORIGIN, seed=4),
+    "images": replace(ORIGIN, images="40000 2500"),
 }
 
 
@@ -97,6 +100,7 @@ def test_a_saved_figure_tells_where_it_came_from(here: Results) -> None:
         "Fingerprint": "0123456789abcdef",
         "Preset": "smoke",
         "Seed": "3",
+        "Images": "2000 320",
         "Experiment": "key-one key-two",
         "Commit": "0a1b2c3d4e",
     }
@@ -201,7 +205,8 @@ def test_a_figure_of_another_run_is_refused(here: Results, shown: list[Shown], w
     assert "fig03.png" in message
     for origin in (ORIGIN, OTHERS[what]):
         told = {"fingerprint": origin.fingerprint[:12], "preset": origin.preset}
-        assert {**told, "seed": str(origin.seed)}[what] in message
+        told |= {"seed": str(origin.seed), "images": origin.images}
+        assert told[what] in message
     assert shown == []
 
 
@@ -237,13 +242,20 @@ def test_numbers_of_one_data_set_lie_in_one_readable_file(here: Results) -> None
     assert contents(here.folder) == ["numbers.json"]
     told = (here.folder / "numbers.json").read_text(encoding="utf-8")
     assert "μ²" in told
-    assert json.loads(told)["study"]["origin"] == vars(ORIGIN)
+    assert json.loads(told) == {"study": {"mean μ²": 1}, "origins": {"study": vars(ORIGIN)}}
 
 
 @pytest.mark.parametrize("recorded", [(), ("other",)])
 def test_a_missing_section_is_refused_by_name(here: Results, recorded: tuple[str, ...]) -> None:
     for section in recorded:
         here.record(section, {"value": 1})
+    assert "no section 'study'" in refusal(lambda: here.numbers("study"))
+
+
+def test_a_section_without_an_origin_is_refused(here: Results) -> None:
+    here.record("other", {"value": 1})
+    file = here.folder / "numbers.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"study": {"value": 1}}))
     assert "no section 'study'" in refusal(lambda: here.numbers("study"))
 
 
@@ -257,6 +269,51 @@ def test_a_section_of_another_run_does_not_spoil_the_others(here: Results) -> No
     replace(here, origin=OTHERS["seed"]).record("theirs", {"value": 1})
     here.record("ours", {"value": 2})
     assert here.numbers("ours") == {"value": 2}
+
+
+def test_numbers_are_added_to_those_of_a_section(here: Results) -> None:
+    here.add("claims", {"C1": {"effect": 1}, "C2": {"effect": 2}})
+    here.add("claims", {"C2": {"verdict": "holds"}, "C3": {"effect": 3}})
+    assert here.numbers("claims") == {
+        "C1": {"effect": 1},
+        "C2": {"verdict": "holds"},
+        "C3": {"effect": 3},
+    }
+
+
+def test_added_numbers_are_in_the_order_of_their_names(here: Results) -> None:
+    for name in ("C10", "C2", "seeds", "C1"):
+        here.add("claims", {name: 0})
+    assert list(here.numbers("claims")) == ["C1", "C2", "C10", "seeds"]
+
+
+def test_adding_to_one_section_leaves_the_others(here: Results) -> None:
+    here.record("study", {"value": 1})
+    here.add("claims", {"C1": 2})
+    assert (here.numbers("study"), here.numbers("claims")) == ({"value": 1}, {"C1": 2})
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_numbers_of_another_run_are_not_added_to(here: Results, what: str) -> None:
+    replace(here, origin=OTHERS[what]).add("claims", {"C1": "theirs", "C2": "theirs"})
+    here.add("claims", {"C1": "ours"})
+    assert here.numbers("claims") == {"C1": "ours"}
+
+
+def test_numbers_without_an_origin_are_not_added_to(here: Results) -> None:
+    here.folder.mkdir(parents=True)
+    (here.folder / "numbers.json").write_text('{"claims": {"C1": "whose?"}}')
+    here.add("claims", {"C2": "ours"})
+    assert here.numbers("claims") == {"C2": "ours"}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_tags_tell_another_run_from_this(what: str) -> None:
+    assert OTHERS[what].tags != ORIGIN.tags
+
+
+def test_tags_are_the_same_for_data_of_another_name() -> None:
+    assert replace(ORIGIN, data="faces").tags == ORIGIN.tags  # its fingerprint tells it
 
 
 def test_numbers_that_cannot_be_written_leave_those_before(here: Results) -> None:
@@ -314,6 +371,43 @@ def test_a_table_is_a_pipe_table_with_numbers_to_the_right(shown: list[Shown]) -
 def test_a_table_needs_neither_caption_nor_label(shown: list[Shown]) -> None:
     table = displayed_markdown(shown, lambda: results.show_table(["a", "b"], [["x", 1]]))
     assert table == "| a | b |\n| :-- | --: |\n| x | 1 |"
+
+
+def alignment(shown: list[Shown], *columns: list[object]) -> list[str]:
+    """How the columns of a table are aligned."""
+    rows, header = list(zip(*columns, strict=True)), ["x"] * len(columns)
+    return (
+        displayed_markdown(shown, lambda: results.show_table(header, rows))
+        .splitlines()[1]
+        .split(" | ")
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "dashes"),
+    [
+        ([0.5, 12], "--:"),
+        (["0.50 ± 0.10", "-"], "--:"),
+        (["-1.5", ""], "--:"),
+        (["holds", "fails"], ":--"),
+        (["-", "μ²"], ":--"),
+        (["2000 mean MSE + KL", "SSE + KL"], ":--"),
+    ],
+)
+def test_a_column_of_words_stands_to_the_left(
+    shown: list[Shown], column: list[object], dashes: str
+) -> None:
+    assert alignment(shown, ["a", "b"], column, [1, 2]) == ["| :--", dashes, "--: |"]
+
+
+def test_the_first_column_stands_to_the_left_even_of_numbers(shown: list[Shown]) -> None:
+    assert alignment(shown, [1, 2], [3, 4]) == ["| :--", "--: |"]
+
+
+def test_rows_may_be_given_one_by_one(shown: list[Shown]) -> None:
+    rows = (["x", number] for number in (1, 2))
+    table = displayed_markdown(shown, lambda: results.show_table(["a", "b"], rows))
+    assert table == "| a | b |\n| :-- | --: |\n| x | 1 |\n| x | 2 |"
 
 
 @pytest.mark.parametrize(

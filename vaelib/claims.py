@@ -1,126 +1,244 @@
-"""Measures behind the original's claims: what it judged by eye, in numbers."""
+"""What each model does, in measures: on held-out faces, on faces it draws, and between faces.
 
-from collections.abc import Mapping
-from typing import NamedTuple
+A measure is a tensor (1 + REPLICATES,), see `vaelib.measures`; what each is, its range and unit
+stand at MEASURES.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vaelib import latent
-from vaelib.config import IMAGE_SHAPE
+from vaelib import distances, files, latent, measures, paths
+from vaelib.config import FACE_BYTES
 from vaelib.data import FaceSet, evenly, to_float
-from vaelib.fit import evaluate
+from vaelib.judge import Judge, Told, judge_of
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
 from vaelib.model import VAE
+from vaelib.runs import Run
 
-DIMENSIONS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
-MOST_FACES = 500  # held-out and generated faces behind every measure
-ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov (2016), section 5.2
+DIMENSIONS = FACE_BYTES  # numbers in an image
+MOST_FACES = 500  # held-out faces behind errors
+COMPARED = 1_000  # held-out and generated faces behind distances and variety
+PAIRS, STEPS = 64, 8  # interpolations, and faces along each
+HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+
+Measured = dict[str, Tensor]  # by name of the measure
+
+MEASURES = {
+    "reconstruction": "mean squared error on held-out faces, z drawn as in training; [0, 4]",
+    "mean_reconstruction": "the same, averaged over all points of the training curve but the first",
+    "psnr": "peak signal to noise ratio of held-out faces; dB",
+    "kl": "KL divergence on held-out faces; nats",
+    "bits_per_dimension": "length of their code per value at the calibrated variance; bits",
+    "optimal_lam": "the lambda that this error asks for",
+    "active_units": "latents whose mean varies by more than 0.01 (Burda et al., 2016)",
+    "mean_square_mu": "mean squared latent mean; 0 at the centre",
+    "aggregate_variance": "variance of z over all faces; 1 in the prior",
+    "aggregate_kurtosis": "kurtosis of z over all faces; 3 in the prior",
+    "asymmetry": "of generated faces, as a share of held-out ones' own",
+    "variety": "of generated faces, as a share of held-out ones' own",
+    "sharpness": "fine detail of eyes, nose and mouth, as a share of held-out ones' own",
+    "distance": "kernel distance of generated from held-out faces (Binkowski et al., 2018)",
+    "frechet": "Frechet distance of generated from held-out faces (Heusel et al., 2017)",
+    "precision": "share of generated faces within held-out ones' neighbourhoods; [0, 1]",
+    "recall": "share of held-out faces within generated ones' neighbourhoods; [0, 1]",
+    "density": "held-out neighbourhoods that a generated face is in, by their mean number; >= 0",
+    "coverage": "share of held-out neighbourhoods with a generated face; [0, 1]",
+    "realism": "depth of generated faces within held-out ones; 1 at the edge",
+    "rim_realism": "the same of what is left without eyes, nose and mouth",
+    "travel": "difference of an interpolation's ends; [0, 2]",
+    "evenness": "its largest step over its mean step; 1 is even",
+    "detour": "the sum of its steps over its travel; 1 is straight in pixels",
+    "middle": "realism of its middle as a share of its ends'",
+    "skin_travel": "change of skin tone from end to end; L* in [0, 100]",
+    "pose_travel": "change of pose from end to end: yaw on procedural faces, else side light",
+    "hair_travel": "change of hair colour from end to end; [0, 1]",
+}
 
 
-class Measures(NamedTuple):
-    """One model in numbers, on held-out faces and on faces it generates."""
+class HeldOut:
+    """Held-out faces, and what the judge says of them; the same for every model."""
 
-    reconstruction: float  # held-out mean squared error in [0, 4]
-    kl: float  # held-out, nats
-    bits_per_dimension: float  # code length at the calibrated variance, lower is better
-    optimal_lam: float  # the lam that this error asks for
-    active_units: int  # latents that carry something
-    mean_square_mu: float  # of the latent means, 0 at the centre
-    asymmetry: float  # of generated faces, relative to held-out ones
-    variety: float  # of generated faces, relative to held-out ones
+    def __init__(self, faces: FaceSet, judge: Judge) -> None:
+        self.judge = judge
+        self.test = faces.images[evenly(faces.test, MOST_FACES)]
+        self.ends = faces.images[evenly(faces.test, 2 * min(PAIRS, len(faces.test) // 2))]
+        everyone = torch.cat([faces.validation, faces.test])
+        chosen = evenly(everyone, COMPARED)
+        self.x = to_float(faces.images[chosen])
+        self.told = judge.tell(self.x)
+        self.rims = judge.tell(measures.without_core(self.x)).features
+        self.truth = None if faces.attributes is None else faces.attributes[chosen].double()
+
+    def frequencies(self, told: Told) -> Tensor:
+        """How many of these faces have each attribute, (1 + REPLICATES, questions).
+
+        The mean of the judge's probabilities, corrected by the ratio of the truth to the judge's
+        mean on held-out faces. Raises TypeError where faces have no attributes.
+        """
+        if self.truth is None:
+            raise TypeError("these faces carry no attributes")
+        rows = measures.draws(len(self.x))
+        correction = (rows @ self.truth) / (rows @ self.told.probabilities.double())
+        drawn = measures.draws(len(told.probabilities)) @ told.probabilities.double()
+        return (drawn * correction).clamp(0, 1)
+
+    def floor(self) -> float:
+        """The kernel distance between two halves of the held-out faces, were they as many."""
+        one, other = self.told.features[::2], self.told.features[1::2]
+        return float(distances.kernel_distance(one, other)[0])
 
 
-def measure(model: VAE, faces: FaceSet, seed: int = 0) -> Measures:
-    """All measures of a model, on at most MOST_FACES held-out faces and as many generated."""
-    held_out = faces.images[evenly(faces.test, MOST_FACES)]
-    reconstruction, kl = evaluate(model, held_out)
-    means = latent.latent_means(model, held_out)
-    generated = latent.sample(model, MOST_FACES, seed)
-    real = to_float(held_out)
-    return Measures(
-        reconstruction=reconstruction,
-        kl=kl,
-        bits_per_dimension=calibrated_bits_per_dimension(reconstruction, kl, DIMENSIONS),
-        optimal_lam=optimal_lam(reconstruction, DIMENSIONS),
-        active_units=active_units(means),
-        mean_square_mu=float(means.square().mean()),
-        asymmetry=asymmetry(generated) / asymmetry(real),
-        variety=variety(generated) / variety(real),
-    )
+@functools.lru_cache(maxsize=1)
+def held_out(faces: FaceSet) -> HeldOut:
+    """The held-out faces with this data's judge, who is trained on the first call."""
+    return HeldOut(faces, judge_of(faces))
 
 
-def asymmetry(images: Tensor) -> float:
-    """Root mean squared difference between faces and their mirror images; images in [-1, 1].
+def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measured:
+    """All measures of a run, on this many generated faces; loaded where they were taken before.
 
-    0 for perfectly symmetrical faces, at most 2.
+    They lie in <runs>/<faces.name>/measures. Besides MEASURES: "frequency NAME" of each attribute
+    that the judge can tell; "realism NAME", "realism not NAME" and "distance NAME" of each of
+    `groups`, the last between the group's generated and held-out faces.
     """
-    return float((images - images.flip(-1)).square().mean().sqrt())
+    reference = held_out(faces)
+    told = f"{reference.judge.key} {generated} {seed} {_code()}"
+    digest = hashlib.sha256(told.encode()).hexdigest()[:10]
+    file = paths.RUNS / faces.name / "measures" / f"{run.key}-{digest}.npz"
+    if not file.exists():
+        taken = {
+            **_of_history(run),
+            **_of_held_out(run.model, reference),
+            **_of_generated(run.model, reference, generated, seed),
+            **_of_interpolations(run.model, reference),
+        }
+        files.write_arrays(file, {name: value.numpy() for name, value in taken.items()})
+    return {name: torch.from_numpy(array) for name, array in files.read_arrays(file).items()}
 
 
-def variety(images: Tensor) -> float:
-    """Standard deviation over faces, per pixel and channel, as root mean square; in [0, 1].
+@functools.cache
+def _code() -> str:
+    """The text of the modules that decide what a measure comes to."""
+    names = ("claims", "measures", "distances", "latent")
+    texts = [Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in names]
+    return "\n".join(texts)
 
-    sqrt(2) times it is the root mean squared difference of two faces drawn with replacement.
-    """
-    return float(images.var(dim=0, correction=0).mean().sqrt())
 
-
-def active_units(means: Tensor) -> int:
-    """How many latents vary with the face: variance of mu above 0.01; means (n, latent).
-
-    Burda, Grosse and Salakhutdinov (2016), section 5.2.
-    """
-    return int((means.var(dim=0) > ACTIVE_VARIANCE).sum())
+def _of_history(run: Run) -> Measured:
+    errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
+    return {"mean_reconstruction": measures.known(sum(errors) / len(errors))}
 
 
 @torch.no_grad()
-def nats_per_latent(model: VAE, faces: FaceSet) -> Tensor:
-    """KL of each latent in nats, (latent,), averaged over at most MOST_FACES held-out faces."""
-    device = next(model.parameters()).device
-    model.eval()
-    parts = [
-        kl_per_latent(*model.encode(to_float(part.to(device)))).cpu()
-        for part in faces.images[evenly(faces.test, MOST_FACES)].split(latent.BATCH)
-    ]
-    return torch.cat(parts).mean(dim=0)
-
-
-class Path(NamedTuple):
-    """What happens along interpolations, averaged over them."""
-
-    travel: float  # root mean squared difference between the two ends
-    evenness: float  # largest step over mean step: 1 is perfectly even
-    detour: float  # sum of steps over travel: 1 is straight in pixels
-
-
-def interpolation_path(images: Tensor) -> Path:
-    """How far and how evenly interpolations (rows, steps, 3, 64, 48) in [-1, 1] go."""
-    steps = (images[:, 1:] - images[:, :-1]).square().mean(dim=(2, 3, 4)).sqrt()
-    ends = (images[:, -1] - images[:, 0]).square().mean(dim=(1, 2, 3)).sqrt()
-    still = torch.finfo(torch.float32).tiny  # a path that never moves counts as even and straight
-    evenness = (steps.max(dim=1).values + still) / (steps.mean(dim=1) + still)
-    detour = (steps.sum(dim=1) + still) / (ends + still)
-    return Path(
-        travel=float(ends.mean()), evenness=float(evenness.mean()), detour=float(detour.mean())
-    )
-
-
-def table(numbers: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of several models' numbers (Measures and Path together), for readers."""
-    columns = {
-        "error": ("reconstruction", ".4f"),
-        "KL": ("kl", ".0f"),
-        "bits": ("bits_per_dimension", ".3f"),
-        "in use": ("active_units", "d"),
-        "mean μ²": ("mean_square_mu", ".2f"),
-        "asymmetry": ("asymmetry", ".2f"),
-        "variety": ("variety", ".2f"),
-        "travel": ("travel", ".2f"),
-        "evenness": ("evenness", ".2f"),
+def _of_held_out(model: VAE, reference: HeldOut) -> Measured:
+    x = to_float(reference.test)
+    mu, logvar = latent.posterior(model, reference.test)
+    noise = latent.noise(len(mu), model.latent)
+    z = mu + torch.exp(0.5 * logvar) * noise
+    error = measures.mean(measures.squared_error(x, latent.decode(model, z)))
+    kl = measures.mean(kl_per_latent(mu, logvar).sum(dim=1))
+    pairs = zip(error.tolist(), kl.tolist(), strict=True)
+    bits = [calibrated_bits_per_dimension(mse, nats, DIMENSIONS) for mse, nats in pairs]
+    return {
+        "reconstruction": error,
+        "psnr": measures.psnr(error),
+        "kl": kl,
+        "bits_per_dimension": torch.tensor(bits, dtype=torch.float64),
+        "optimal_lam": optimal_lam(error, DIMENSIONS),
+        "active_units": measures.active_units(mu),
+        "mean_square_mu": measures.mean_square(mu),
+        "aggregate_variance": measures.aggregate_variance(mu, logvar),
+        "aggregate_kurtosis": measures.aggregate_kurtosis(z),
     }
-    rows = [
-        [model, *(format(of[name], style) for name, style in columns.values())]
-        for model, of in numbers.items()
-    ]
-    return ["model", *columns], rows
+
+
+def _of_generated(model: VAE, reference: HeldOut, count: int, seed: int) -> Measured:
+    images = latent.sample(model, count, seed)
+    told, some = reference.judge.tell(images), images[:COMPARED]
+    real, features = reference.told.features, told.features[:COMPARED]
+    realism = distances.realism(real, told.features)
+    rims = reference.judge.tell(measures.without_core(some)).features
+    taken = {
+        "asymmetry": _share(measures.asymmetry, images, reference.x),
+        "variety": measures.variety(some) / measures.variety(reference.x),
+        "sharpness": _share(measures.sharpness, images, reference.x),
+        "distance": distances.kernel_distance(real, features),
+        "frechet": measures.known(distances.frechet_distance(real, features)),
+        **distances.support(real, features)._asdict(),
+        "realism": measures.mean(realism),
+        "rim_realism": measures.mean(distances.realism(reference.rims, rims)),
+    }
+    if reference.truth is not None:
+        frequencies = reference.frequencies(told)
+        for name in reference.judge.reliable:
+            taken[f"frequency {name}"] = frequencies[:, reference.judge.place(name)]
+    members = groups(reference.judge, reference.told)
+    for name, member in groups(reference.judge, told).items():
+        taken[f"realism {name}"] = measures.mean(realism, member)
+        taken[f"realism not {name}"] = measures.mean(realism, 1 - member)
+        within = distances.group_distance(real, members[name], features, member[:COMPARED])
+        taken[f"distance {name}"] = measures.known(within)
+    return taken
+
+
+def _share(of: Callable[[Tensor], Tensor], images: Tensor, real: Tensor) -> Tensor:
+    return measures.mean(of(images)) / measures.mean(of(real))
+
+
+def groups(judge: Judge, told: Told) -> dict[str, Tensor]:
+    """How far each face belongs to the groups that the original finds hard, each (n,) in [0, 1].
+
+    Only those whose attributes the judge can tell.
+    """
+
+    def chance(name: str) -> Tensor:
+        return told.probabilities[:, judge.place(name)]
+
+    found = {
+        name: chance(name)
+        for name in ("Eyeglasses", "Wearing_Hat", "Pale_Skin")
+        if judge.can_tell(name)
+    }
+    if judge.can_tell("Blond_Hair", "Gray_Hair"):
+        found["Fair_Hair"] = torch.maximum(chance("Blond_Hair"), chance("Gray_Hair"))
+    if judge.can_tell("Male"):
+        found["Female"] = 1 - chance("Male")
+    if {"Pale_Skin", "Fair_Hair", "Female"} <= set(found):
+        pale_or_fair = torch.maximum(found["Pale_Skin"], found["Fair_Hair"])
+        found["Pale_or_Fair_Female"] = pale_or_fair * found["Female"]
+    return found
+
+
+def _of_interpolations(model: VAE, reference: HeldOut) -> Measured:
+    first, last = reference.ends.tensor_split(2)
+    images = latent.interpolate(model, first, last, STEPS)
+    told = reference.judge.tell(images.flatten(0, 1))
+    realism = distances.realism(reference.told.features, told.features).view(-1, STEPS)
+    ends, middle = realism[:, [0, -1]].mean(dim=1), realism[:, STEPS // 2 - 1 : STEPS // 2 + 1]
+    path = measures.interpolation_path(images)
+    pose = measures.leaning(images.flatten(0, 1))
+    if reference.judge.factors:
+        pose = told.factors[:, reference.judge.factors.index("yaw")]
+    taken = {
+        **{name: measures.mean(value) for name, value in path._asdict().items()},
+        "middle": measures.mean(middle.mean(dim=1)) / measures.mean(ends),
+        "skin_travel": _change(measures.skin_tone(images.flatten(0, 1))),
+        "pose_travel": _change(pose),
+    }
+    if reference.judge.can_tell(*HAIR):
+        places = [reference.judge.place(name) for name in HAIR]
+        colours = told.probabilities[:, places].view(-1, STEPS, len(HAIR))
+        change = (colours[:, -1] - colours[:, 0]).abs().sum(dim=1) / 2
+        taken["hair_travel"] = measures.mean(change.clamp(max=1))
+    return taken
+
+
+def _change(values: Tensor) -> Tensor:
+    """Mean absolute change from end to end of a value along interpolations, (pairs x STEPS,)."""
+    ends = values.view(-1, STEPS)
+    return measures.mean((ends[:, -1] - ends[:, 0]).abs())

@@ -91,24 +91,36 @@ CENTRED_STUDY = (BASE, "centred")
 class Preset:
     """How much to spend on each model, and how many procedural faces to draw."""
 
-    images: int  # images seen per model
+    images: tuple[int, ...]  # images seen per model, for each seed
+    side_images: int  # images seen per model that answers a side question
     batch_size: int
     synthetic_faces: int  # size of the procedural data set, where that is the data
+    generated: int  # faces drawn by each model that is measured
+    fine: bool = False  # the study of lambda in steps of half a decade
 
 
 PRESETS: dict[str, Preset] = {
-    "smoke": Preset(images=2_000, batch_size=64, synthetic_faces=1_500),
-    "quick": Preset(images=40_000, batch_size=32, synthetic_faces=20_000),
-    "full": Preset(images=3_000_000, batch_size=256, synthetic_faces=100_000),
+    "smoke": Preset((2_000,), 320, 64, 1_500, 300),
+    "quick": Preset((40_000,), 2_500, 32, 20_000, 5_000),
+    "full": Preset((3_000_000,) * 3, 3_000_000, 256, 100_000, 5_000, fine=True),
 }
 
 
+# Lambdas between those of the report, in steps of half a decade.
+BETWEEN: dict[str, Experiment] = {
+    "lam-3e-4": Experiment(lam=3.16e-4),
+    "lam-3e-5": Experiment(lam=3.16e-5),
+    "lam-3e-6": Experiment(lam=3.16e-6),
+}
+EVERY = SEVEN | BETWEEN
+
+
 def at_preset(experiment: Experiment, preset: str, seed: int, precision: Precision) -> Experiment:
-    """The experiment with the budget of a preset, for one seed and one precision."""
+    """The experiment with the budget of a preset's first seed, for one seed and one precision."""
     chosen = PRESETS[preset]
     return replace(
         experiment,
-        images=chosen.images,
+        images=chosen.images[0],
         batch_size=chosen.batch_size,
         seed=seed,
         precision=precision,

@@ -134,6 +134,61 @@ def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image
     return _drawn(figure)
 
 
+@mpl.rc_context(STYLE)
+def optimum(
+    lams: Sequence[float], bits: Sequence[Sequence[float]], marks: Mapping[str, float]
+) -> Image.Image:
+    """Code length against lambda, with intervals; lambdas to compare as upright lines by name.
+
+    bits: value, low and high at each of `lams`.
+    """
+    figure, (axes,) = _axes(1, 1, height=2.6)
+    value, low, high = np.array(bits).T
+    axes.errorbar(lams, value, (value - low, high - value), color=COLOURS[0], marker="o", capsize=3)
+    for (name, lam), colour in zip(marks.items(), COLOURS[1:], strict=False):
+        axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: {lam:.1e}")
+    axes.set(xlabel="lambda", ylabel="code length (bits per value)", xscale="log")
+    axes.legend()
+    return _drawn(figure)
+
+
+@mpl.rc_context(STYLE)
+def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Image.Image:
+    """KL (nats) against mean squared error, a point per model with its name."""
+    figure, (axes,) = _axes(1, 1, height=2.6)
+    for (name, (kl, error)), colour in zip(points.items(), cycle(COLOURS), strict=False):
+        axes.plot(kl, error, "o", color=colour)
+        axes.annotate(name, (kl, error), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="rate: KL (nats)", ylabel="distortion: mean squared error", xscale="log")
+    axes.margins(x=0.15, y=0.15)
+    return _drawn(figure)
+
+
+@mpl.rc_context(STYLE)
+def frequencies(
+    truth: Mapping[str, float], models: Mapping[str, Mapping[str, Sequence[float]]]
+) -> Image.Image:
+    """Frequency of each attribute, of the data as a grey bar and of models as dots with intervals.
+
+    models: by name, then by attribute, value, low and high.
+    """
+    names = sorted(truth, key=lambda name: truth[name])
+    figure, (axes,) = _axes(1, 1, height=0.8 + 0.17 * len(names))
+    places = np.arange(len(names))
+    axes.barh(places, [truth[name] for name in names], color="#dddddd", label="held-out faces")
+    for number, ((model, found), colour) in enumerate(zip(models.items(), COLOURS, strict=False)):
+        value, low, high = np.array([found[name] for name in names]).T
+        height = places + 0.16 * (number - (len(models) - 1) / 2)
+        bounds = (value - low, high - value)
+        axes.errorbar(
+            value, height, xerr=bounds, color=colour, fmt="o", markersize=2.5, label=model
+        )
+    axes.set_yticks(places, [name.replace("_", " ") for name in names])
+    axes.set(xlabel="frequency", ylim=(-0.8, len(names) - 0.2))
+    axes.legend(loc="lower right")
+    return _drawn(figure)
+
+
 def _axes(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
     # Figure without pyplot: no global state, no window, the same in a notebook and on a cluster.
     figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")

@@ -1,10 +1,13 @@
 """Questions to the latent space. Pure functions: model and tensors in, tensors out, no gradient."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from vaelib.config import LATENTS
 from vaelib.data import to_float
+from vaelib.loss import kl_per_latent
 from vaelib.model import VAE
 
 BATCH = 256
@@ -29,15 +32,31 @@ def decode(model: VAE, z: Tensor) -> Tensor:
     return torch.cat([model.decode(part.to(device)).float().cpu() for part in z.split(BATCH)])
 
 
+class Posterior(NamedTuple):
+    """What the encoder says of n images, on the CPU: a Gaussian for each."""
+
+    mu: Tensor  # (n, latent)
+    logvar: Tensor  # (n, latent)
+
+
 @torch.no_grad()
-def latent_means(model: VAE, images: Tensor) -> Tensor:
-    """mu (n, latent), on the CPU, of uint8 images (n, 3, 64, 48), in evaluation mode."""
+def posterior(model: VAE, images: Tensor) -> Posterior:
+    """The posteriors of uint8 images (n, 3, 64, 48), in evaluation mode."""
     model.eval()
     device = next(model.parameters()).device
-    parts = [
-        model.encode(to_float(part.to(device)))[0].float().cpu() for part in images.split(BATCH)
-    ]
-    return torch.cat(parts)
+    parts = [model.encode(to_float(part.to(device))) for part in images.split(BATCH)]
+    mu, logvar = (torch.cat(halves).float().cpu() for halves in zip(*parts, strict=True))
+    return Posterior(mu, logvar)
+
+
+def latent_means(model: VAE, images: Tensor) -> Tensor:
+    """mu (n, latent), on the CPU, of uint8 images (n, 3, 64, 48), in evaluation mode."""
+    return posterior(model, images).mu
+
+
+def nats_per_latent(model: VAE, images: Tensor) -> Tensor:
+    """KL of each latent in nats, (latent,), averaged over uint8 images (n, 3, 64, 48)."""
+    return kl_per_latent(*posterior(model, images)).mean(dim=0)
 
 
 def reconstruct(model: VAE, images: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from vaelib.config import PRESETS, SEVEN
 from vaelib.errors import INTERRUPTED, InputError, OneLineParser, exit_with
 from vaelib.export import ExportError, export_pdf
 from vaelib.runs import is_finished
-from vaelib.study import Study, open_study
+from vaelib.session import Study, open_study
 
 NOTEBOOKS = (
     "01_data",
@@ -117,6 +117,8 @@ def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") 
         "name": name,
         "out": str(out),
         "seed": study.seed,
+        "images": ",".join(str(budget) for budget in study.images),
+        "side_images": study.side_images,
     }
     for notebook in NOTEBOOKS:
         check_parameters(paths.NOTEBOOKS / f"{notebook}.ipynb", parameters)
@@ -143,8 +145,9 @@ def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") 
 
 
 def missing(study: Study) -> list[str]:
-    """Which of the seven models have still to be trained."""
-    return [name for name in SEVEN if not is_finished(study.experiment(name), study.faces)]
+    """Which models have still to be trained."""
+    every = study.every().items()
+    return [name for name, experiment in every if not is_finished(experiment, study.faces)]
 
 
 def executed_notebook(study: Study, out: Path, notebook: str) -> Path:
@@ -187,6 +190,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="name of the data set, else its folder's")
     parser.add_argument("--out", default="", help="where figures, report and notebooks go")
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and noise")
+    parser.add_argument(
+        "--images",
+        default="",
+        help="seen per model, a number for each seed by commas, else the preset's",
+    )
+    parser.add_argument(
+        "--side-images",
+        type=int,
+        default=0,
+        help="seen per model that answers a side question, else the preset's",
+    )
     parser.add_argument("--cluster", default="", help="dask scheduler whose workers train")
     parser.add_argument(
         "--keep-outputs",
@@ -208,7 +222,8 @@ def main(arguments: list[str] | None = None) -> None:
     if data not in ("auto", "synthetic"):
         data = str(Path(data).absolute())
     try:
-        study = open_study(data, asked.preset, asked.name, str(out), asked.seed)
+        budgets = (asked.images, asked.side_images)
+        study = open_study(data, asked.preset, asked.name, str(out), asked.seed, *budgets)
         if asked.keep_outputs and study.faces.kind != "synthetic":
             raise InputError(
                 f"--keep-outputs would put photos of {study.faces.name} into the project's own"
@@ -240,12 +255,14 @@ def _make_folder(out: Path) -> None:
 
 
 def _announcement(study: Study) -> str:
-    faces, todo = study.faces, missing(study)
+    faces, todo, images = study.faces, missing(study), study.images
+    seeds = "1 seed" if len(images) == 1 else f"{len(images)} seeds"
     return (
         f"faces    {faces.name}: {len(faces.train)} to train on,"
         f" {len(faces.validation)} to validate, {len(faces.test)} held out\n"
-        f"preset   {study.preset}: {PRESETS[study.preset].images} images per model,"
-        f" {len(todo)} of {len(SEVEN)} models to train"
+        f"preset   {study.preset}: {len(SEVEN)} models, {seeds},"
+        f" {' and '.join(f'{budget:,}' for budget in images)} images per model\n"
+        f"train    {len(todo)} of {len(study.every())} models, those of side questions included"
     )
 
 

@@ -6,7 +6,7 @@ the caption and where it came from; every number that the report prints is read 
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,12 @@ class Origin:
     fingerprint: str  # the faces' own
     preset: str
     seed: int
+    images: str  # seen per model, for each seed; then per model that answers a side question
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What has to be the same throughout a report."""
+        return self.fingerprint, self.preset, str(self.seed), self.images
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Results:
             "Fingerprint": self.origin.fingerprint,
             "Preset": self.origin.preset,
             "Seed": str(self.origin.seed),
+            "Images": self.origin.images,
             "Experiment": " ".join(experiments),
             "Commit": provenance.commit(),
         }
@@ -72,7 +79,7 @@ class Results:
         """Show a saved figure with its caption, in Jupyter and, by its path, in the PDF.
 
         width: share of the text's width in the PDF. Raises InputError if the figure is missing or
-        was made from other faces, in another preset or from another seed.
+        was made from other faces, in another preset, from another seed or with other budgets.
         """
         file = self._file(label)
         if not file.exists():
@@ -80,8 +87,8 @@ class Results:
         with Image.open(file) as picture:
             told = picture.info
             preview = _preview(picture, alt=_title(label))
-        origin = [told.get(name, "unknown") for name in ("Fingerprint", "Preset", "Seed")]
-        self._check(file.name, *origin)
+        tags = ("Fingerprint", "Preset", "Seed", "Images")
+        self._check(file.name, tuple(str(told.get(tag, "unknown")) for tag in tags))
         figure = {
             "label": label,
             "path": file.relative_to(self.root).as_posix(),
@@ -94,11 +101,19 @@ class Results:
             metadata={"notebook_only": True},
         )
 
-    def record(self, section: str, numbers: dict[str, Any]) -> None:
+    def record(self, section: str, numbers: Mapping[str, Any]) -> None:
         """Write the numbers of one notebook into numbers.json, in the place of its earlier ones."""
         everything = self._read()
-        everything[section] = {"origin": vars(self.origin), **numbers}
+        everything[section] = dict(numbers)
+        everything.setdefault("origins", {})[section] = vars(self.origin)
         files.write_json(self._numbers, dict(sorted(everything.items())))
+
+    def add(self, section: str, numbers: Mapping[str, Any]) -> None:
+        """Add numbers to a section that several notebooks fill; another run's are dropped."""
+        everything = self._read()
+        same = everything.get("origins", {}).get(section) == vars(self.origin)
+        before = everything[section] if same else {}
+        self.record(section, dict(sorted({**before, **numbers}.items(), key=_in_order)))
 
     def numbers(self, section: str) -> dict[str, Any]:
         """The recorded numbers of a section.
@@ -106,15 +121,14 @@ class Results:
         Raises InputError if they are missing or come from another run.
         """
         everything = self._read()
-        if section not in everything:
+        if section not in everything or section not in everything.get("origins", {}):
             raise InputError(
                 f"{self._numbers.name} in {self.folder} has no section {section!r};"
                 f" run the notebooks before"
             )
-        numbers = dict(everything[section])
-        origin = Origin(**numbers.pop("origin"))
-        self._check(f"section {section!r}", origin.fingerprint, origin.preset, str(origin.seed))
-        return numbers
+        origin = Origin(**everything["origins"][section])
+        self._check(f"section {section!r}", origin.tags)
+        return dict(everything[section])
 
     @property
     def _numbers(self) -> Path:
@@ -130,15 +144,20 @@ class Results:
         number = label.removeprefix("fig-")
         return self.folder / f"fig{number.zfill(2)}.png"
 
-    def _check(self, what: str, fingerprint: str, preset: str, seed: str) -> None:
-        made = (fingerprint, preset, seed)
-        wanted = (self.origin.fingerprint, self.origin.preset, str(self.origin.seed))
+    def _check(self, what: str, made: tuple[str, ...]) -> None:
+        wanted = self.origin.tags
         if made != wanted:
             raise InputError(
-                f"{what} in {self.folder} was made from faces {fingerprint[:12]}, preset {preset},"
-                f" seed {seed}, not from {wanted[0][:12]}, {wanted[1]}, {wanted[2]};"
-                f" run the notebooks from 01 on"
+                f"{what} in {self.folder} was made from faces {made[0][:12]}, preset {made[1]},"
+                f" seed {made[2]}, images {made[3]}, not from {wanted[0][:12]}, {wanted[1]},"
+                f" {wanted[2]}, {wanted[3]}; run the notebooks from 01 on"
             )
+
+
+def _in_order(item: tuple[str, Any]) -> tuple[str, int]:
+    """C2 comes before C10."""
+    letters = item[0].rstrip("0123456789")
+    return letters, int(item[0][len(letters) :] or 0)
 
 
 def _title(label: str) -> str:
@@ -174,11 +193,14 @@ def show_table(
     caption: str = "",
     label: str = "",
 ) -> None:
-    """Show a Markdown table: the first column to the left, the others to the right.
+    """Show a Markdown table: the first column and words to the left, numbers to the right.
 
     caption and label ("tbl-models"), where the report refers to the table.
     """
-    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    cells = [[str(cell) for cell in row] for row in rows]
+    wordy = [any(row[i][:1].isalpha() for row in cells) for i in range(len(header))]
+    dashes = [":--" if i == 0 or wordy[i] else "--:" for i in range(len(header))]
+    lines = [header, dashes, *cells]
     table = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
     before = f'<a id="{label}"></a>\n\n' if label else ""
     after = f"\n\nTable: {caption}" if caption else ""
