@@ -48,8 +48,8 @@ def judge() -> Judge:
     """One who can tell all but the last attribute, or says so."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        eye = Eye(len(ATTRIBUTES)).eval().requires_grad_(False)
-    return Judge(eye, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), True, ())
+        eye = Eye(len(ATTRIBUTES) + 1).eval().requires_grad_(False)
+    return Judge(eye, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), 0.9, True, ())
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_other_numbers_of_faces_are_measured_anew(
 
 
 def told_of(probabilities: Tensor) -> Told:
-    return Told(torch.zeros(len(probabilities), 1), probabilities, torch.zeros(0))
+    return Told(torch.zeros(0), probabilities, torch.zeros(0), torch.zeros(0))
 
 
 def test_a_judge_who_says_half_as_often_as_is_true_is_corrected(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vaelib import faces as procedural
 from vaelib import judge as judges
-from vaelib import lists, measures, paths
+from vaelib import lessons, lists, measures, paths
 from vaelib.claims import HeldOut
 from vaelib.data import FaceSet, to_float
 from vaelib.faces import Factors
@@ -105,7 +105,24 @@ def test_the_judge_tells_attributes_of_held_out_faces(
     assert judge.areas[judge.place(attribute)] == pytest.approx(found, abs=1e-4)
 
 
-@pytest.mark.parametrize("factor", judges.FACTORS)
+@pytest.mark.parametrize("deform", ["pulled", "patched"])
+def test_a_deformed_face_is_told_from_the_face_it_was(
+    deform: str, judge: Judge, told: Told, faces: FaceSet, held_out: Tensor
+) -> None:
+    x, generator = to_float(faces.images[held_out]), torch.Generator().manual_seed(5)
+    if deform == "pulled":
+        changed = lessons.pulled_out_of_shape(x, generator)
+    else:
+        changed = lessons.patched_together(x, x.roll(1, dims=0), generator)
+    assert (judge.tell(changed).deformed > told.deformed).float().mean() > 0.8
+
+
+def test_a_face_that_was_not_deformed_is_believed(told: Told, judge: Judge) -> None:
+    assert told.deformed.mean() < 0.2
+    assert judge.deformed_area > 0.85
+
+
+@pytest.mark.parametrize("factor", lessons.FACTORS)
 def test_the_judge_tells_factors_of_held_out_faces(
     factor: str, judge: Judge, told: Told, factors: Factors, held_out: Tensor
 ) -> None:
@@ -113,7 +130,7 @@ def test_the_judge_tells_factors_of_held_out_faces(
     assert correlation(found, getattr(factors, factor)[held_out]) > 0.8
 
 
-@pytest.mark.parametrize(("factor", "sign"), judges.FACTORS.items())
+@pytest.mark.parametrize(("factor", "sign"), lessons.FACTORS.items())
 def test_a_mirror_turns_the_pose_and_nothing_else(
     factor: str, sign: float, judge: Judge, told: Told, faces: FaceSet, held_out: Tensor
 ) -> None:
@@ -188,7 +205,7 @@ def test_other_faces_get_another_judge(flat_faces: FaceSet) -> None:
 # --- how far it is trusted
 
 NAMES, AREAS = ("Smiling", "Male", "Wearing_Hat", "Bald"), (0.79, 0.80, 0.99, nan)
-MADE_UP = Judge(Eye(4), "", NAMES, AREAS, attributes=True, factors=())
+MADE_UP = Judge(Eye(4), "", NAMES, AREAS, 0.8, attributes=True, factors=())
 
 
 def test_attributes_that_it_tells_badly_are_left_out() -> None:
@@ -220,7 +237,7 @@ def of_photos(faces: FaceSet) -> Judge:
 
 
 def test_of_faces_without_attributes_it_learns_what_any_picture_tells(of_photos: Judge) -> None:
-    assert (of_photos.questions, of_photos.factors) == (judges.QUESTIONS, ())
+    assert (of_photos.questions, of_photos.factors) == (lessons.QUESTIONS, ())
     assert sum(area > 0.9 for area in of_photos.areas) >= 3
 
 

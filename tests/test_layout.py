@@ -44,6 +44,7 @@ ORDER = [
     "latent",
     "measures",
     "distances",
+    "lessons",
     "judge",
     "claims",
     "verdicts",

@@ -201,12 +201,6 @@ def test_sharpness_is_the_mean_square_of_a_written_out_laplacian() -> None:
     assert found == pytest.approx(squares / (28 * 24), rel=1e-4)
 
 
-def test_without_its_core_a_copy_is_mid_grey_there_and_as_before_elsewhere() -> None:
-    images, expected = WHITE.clone(), WHITE - (WHITE_CORE + 1) / 2
-    assert torch.equal(measures.without_core(images), expected)
-    assert torch.equal(images, WHITE)
-
-
 def test_skin_tone_is_the_lightness_of_the_core_alone() -> None:
     found = measures.skin_tone(torch.cat([WHITE_CORE, -WHITE_CORE]))
     assert found.tolist() == pytest.approx([100, 0], abs=0.01)

@@ -97,3 +97,10 @@ def test_a_monotone_curve_is_lowest_at_an_end(slope: int, end: float) -> None:
 
 def test_a_curve_of_one_lambda_is_lowest_there() -> None:
     assert optimum.measured([1e-5], [3.0]) == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("lam", "word"), [(1e-5, "does"), (3.1e-5, "does"), (3.2e-5, "does not"), (3.1e-6, "does not")]
+)
+def test_within_half_a_decade_theory_predicts_a_lambda(lam: float, word: str) -> None:
+    assert optimum.does_predict(lam, 1e-5) == word

@@ -152,7 +152,6 @@ def test_side_questions_differ_from_the_base_model_in_one_thing(tmp_path: Path) 
         "group norm": {"norm"},
         "calibrated": {"weighting"},
         "seed 4": {"seed"},
-        "seed 5": {"seed"},
         "pulled": {"kl_reading"},
     }
 

@@ -21,15 +21,15 @@ NUMBERS: Numbers = {
 GROUPED: Numbers = {
     "one": {
         "realism": [0.9, 0.8, 1.0],
-        "realism Wearing_Hat": [0.5, 0.4, 0.6],
-        "realism not Wearing_Hat": [0.7, 0.7, 0.7],
+        "deformed Wearing_Hat": [0.5, 0.4, 0.6],
+        "deformed not Wearing_Hat": [0.7, 0.7, 0.7],
         "frequency Wearing_Hat": [0.05, 0.04, 0.06],
         "frequency Male": [0.42, 0.4, 0.44],
     },
     "two": {
         "realism": [0.9, 0.8, 1.0],
-        "realism Wearing_Hat": [None, None, None],
-        "realism not Wearing_Hat": [0.25, 0.2, 0.3],
+        "deformed Wearing_Hat": [None, None, None],
+        "deformed not Wearing_Hat": [0.25, 0.2, 0.3],
         "frequency Wearing_Hat": [0.0, 0.0, 0.0],
         "frequency Male": [0.5, 0.375, 0.625],
     },

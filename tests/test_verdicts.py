@@ -22,16 +22,16 @@ PARTS: dict[str, dict[tuple[str, str], float]] = {
     "C3": {(L4, "sharpness"): 2, (L4, "skin_travel"): 2, (L4, "pose_travel"): 2},
     "C4": {(L5, "variety"): 2, (L5, "frequency Eyeglasses"): 2},
     "C5": {(L3, "mean_reconstruction"): 2, (L4, "mean_reconstruction"): 2},
-    "C6": {(L6, "realism"): 0.5},
+    "C6": {(L6, "deformed"): 2},
     "C7": {(L3, "distance"): 2, (L4, "distance"): 2, (L6, "distance"): 2},
     "C8": {
-        (SMALL, "realism"): 0.5,
-        (LARGE, "realism"): 0.5,
-        (LARGE, "realism Eyeglasses"): 0.5,
+        (SMALL, "deformed"): 2,
+        (LARGE, "deformed"): 2,
+        (LARGE, "deformed Eyeglasses"): 2,
     },
     "C9": {},
-    "C10": {(CENTRED, "sharpness"): 2, (CENTRED, "rim_realism"): 0.5},
-    "C11": {(CENTRED, "realism Pale_or_Fair_Female"): 0.5},
+    "C10": {(CENTRED, "sharpness"): 2, (CENTRED, "deformed"): 2},
+    "C11": {(CENTRED, "deformed Pale_or_Fair_Female"): 2},
 }
 # Which model the others are compared with, where it is always the same.
 COMPARED = {"C1": L4, "C2": L5, "C3": L3, "C4": L4, "C5": L5, "C6": L5, "C7": L5, "C8": L5}
@@ -52,15 +52,15 @@ def measured(moved: dict[tuple[str, str], float], spread: float = 0.002, seed: i
         chance[0] = 0  # the estimate
         return moved.get((model, measure), 1.0) * torch.exp(spread * chance)
 
-    names = {*claims.MEASURES, "frequency Eyeglasses", "realism Eyeglasses"}
-    names |= {"realism Pale_or_Fair_Female", "realism not Pale_or_Fair_Female"}
+    names = {*claims.MEASURES, "frequency Eyeglasses", "deformed Eyeglasses"}
+    names |= {"deformed Pale_or_Fair_Female", "deformed not Pale_or_Fair_Female"}
     return {model: {name: one(model, name) for name in sorted(names)} for model in SEVEN}
 
 
-def knowing(*attributes: str) -> Judge:
-    """A judge who can tell these attributes."""
+def knowing(*attributes: str, deformed_area: float = 1.0) -> Judge:
+    """A judge who can tell these attributes, and deformed faces."""
     areas = (1.0,) * len(attributes)
-    return Judge(Eye(1), "", attributes, areas, attributes=True, factors=())
+    return Judge(Eye(1), "", attributes, areas, deformed_area, attributes=True, factors=())
 
 
 ALL_KNOWING = knowing("Eyeglasses", "Pale_Skin", "Blond_Hair", "Gray_Hair", "Male")
@@ -113,7 +113,7 @@ def test_a_claim_holds_where_all_its_parts_do(claim: str) -> None:
 
 @pytest.mark.parametrize(
     ("claim", "effect"),
-    list(zip(PARTS, (1, 0.5, 1, 1, 1, 0.5, 1, 0.5, 0, 0.2, 0.5), strict=True)),
+    list(zip(PARTS, (1, 0.5, 1, 1, 1, 1, 1, 1, 0, 0.2, 1), strict=True)),
 )
 def test_the_effect_is_that_of_the_weakest_part(claim: str, effect: float) -> None:
     found = judged(RULES[claim], [measured(PARTS[claim])], ALL_KNOWING).effect
@@ -184,6 +184,13 @@ def test_what_the_judge_cannot_tell_decides_nothing(claim: str, attribute: str) 
     found = judged(RULES[claim], [measured(PARTS[claim])], judge)
     assert found.verdict == "not measurable on this data"
     assert all(value != value for value in found.effect)
+
+
+@pytest.mark.parametrize("claim", ["C6", "C8", "C9", "C10", "C11"])
+def test_who_cannot_tell_deformed_faces_decides_nothing_about_them(claim: str) -> None:
+    judge = knowing(*ALL_KNOWING.questions, deformed_area=0.79)
+    found = judged(RULES[claim], [measured(PARTS[claim])], judge)
+    assert found.verdict == "not measurable on this data"
 
 
 def test_no_variety_at_all_is_less_than_some() -> None:

@@ -3,6 +3,7 @@
 They are measured as trained ones are, but nobody has trained them, so what they do is known.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from vaelib.model import VAE
 from vaelib.runs import Row, Run
 from vaelib.verdicts import L3, L4, L5, L6, RULES, Said, judged
 
-LATENT, FACES, GENERATED = 16, 500, 400
+LATENT, FACES, GENERATED = 16, 1_500, 400
 
 
 class StandIn(VAE):
@@ -123,7 +124,8 @@ def fresh(drawn: FaceSet) -> Tensor:
 def verdict(claim: str, drawn: FaceSet, honest: Measured, others: dict[str, Measured]) -> Said:
     """Where all models are honest but for these."""
     models = dict.fromkeys(SEVEN, honest) | others
-    return judged(RULES[claim], [models], judge_of(drawn)).verdict
+    sure = replace(judge_of(drawn), deformed_area=1.0)  # of so few faces, it has learnt too little
+    return judged(RULES[claim], [models], sure).verdict
 
 
 def test_seven_times_the_same_model_differ_in_nothing(drawn: FaceSet, honest: Measured) -> None:

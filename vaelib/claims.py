@@ -6,7 +6,6 @@ stand at MEASURES.
 
 import functools
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -49,11 +48,11 @@ MEASURES = {
     "density": "held-out neighbourhoods that a generated face is in, by their mean number; >= 0",
     "coverage": "share of held-out neighbourhoods with a generated face; [0, 1]",
     "realism": "depth of generated faces within held-out ones; 1 at the edge",
-    "rim_realism": "the same of what is left without eyes, nose and mouth",
+    "deformed": "how probably generated faces were deformed, by the judge; [0, 1]",
     "travel": "difference of an interpolation's ends; [0, 2]",
     "evenness": "its largest step over its mean step; 1 is even",
     "detour": "the sum of its steps over its travel; 1 is straight in pixels",
-    "middle": "realism of its middle as a share of its ends'",
+    "middle": "how much more probably its middle was deformed than its ends; [-1, 1]",
     "skin_travel": "change of skin tone from end to end; L* in [0, 100]",
     "pose_travel": "change of pose from end to end: yaw on procedural faces, else side light",
     "hair_travel": "change of hair colour from end to end; [0, 1]",
@@ -71,7 +70,7 @@ class HeldOut:
         chosen = evenly(everyone, COMPARED)
         self.x = to_float(faces.images[chosen])
         self.told = judge.tell(self.x)
-        self.rims = judge.tell(measures.without_core(self.x)).features
+        self.own = _looks(self.x, self.x)
         self.truth = None if faces.attributes is None else faces.attributes[chosen].double()
 
     def frequencies(self, told: Told) -> Tensor:
@@ -103,8 +102,9 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measured:
     """All measures of a run, on this many generated faces; loaded where they were taken before.
 
     They lie in <runs>/<faces.name>/measures. Besides MEASURES: "frequency NAME" of each attribute
-    that the judge can tell; "realism NAME", "realism not NAME" and "distance NAME" of each of
-    `groups`, the last between the group's generated and held-out faces.
+    that the judge can tell; of each of `groups`, "realism NAME" and "deformed NAME", the same of
+    all others as "realism not NAME" and "deformed not NAME", and "distance NAME" between the
+    group's generated and held-out faces.
     """
     reference = held_out(faces)
     told = f"{reference.judge.key} {generated} {seed} {_code()}"
@@ -162,16 +162,13 @@ def _of_generated(model: VAE, reference: HeldOut, count: int, seed: int) -> Meas
     told, some = reference.judge.tell(images), images[:COMPARED]
     real, features = reference.told.features, told.features[:COMPARED]
     realism = distances.realism(real, told.features)
-    rims = reference.judge.tell(measures.without_core(some)).features
     taken = {
-        "asymmetry": _share(measures.asymmetry, images, reference.x),
-        "variety": measures.variety(some) / measures.variety(reference.x),
-        "sharpness": _share(measures.sharpness, images, reference.x),
+        **{name: found / reference.own[name] for name, found in _looks(images, some).items()},
         "distance": distances.kernel_distance(real, features),
         "frechet": measures.known(distances.frechet_distance(real, features)),
         **distances.support(real, features)._asdict(),
         "realism": measures.mean(realism),
-        "rim_realism": measures.mean(distances.realism(reference.rims, rims)),
+        "deformed": measures.mean(told.deformed),
     }
     if reference.truth is not None:
         frequencies = reference.frequencies(told)
@@ -179,15 +176,21 @@ def _of_generated(model: VAE, reference: HeldOut, count: int, seed: int) -> Meas
             taken[f"frequency {name}"] = frequencies[:, reference.judge.place(name)]
     members = groups(reference.judge, reference.told)
     for name, member in groups(reference.judge, told).items():
-        taken[f"realism {name}"] = measures.mean(realism, member)
-        taken[f"realism not {name}"] = measures.mean(realism, 1 - member)
+        for what, value in (("realism", realism), ("deformed", told.deformed)):
+            taken[f"{what} {name}"] = measures.mean(value, member)
+            taken[f"{what} not {name}"] = measures.mean(value, 1 - member)
         within = distances.group_distance(real, members[name], features, member[:COMPARED])
         taken[f"distance {name}"] = measures.known(within)
     return taken
 
 
-def _share(of: Callable[[Tensor], Tensor], images: Tensor, real: Tensor) -> Tensor:
-    return measures.mean(of(images)) / measures.mean(of(real))
+def _looks(images: Tensor, some: Tensor) -> Measured:
+    """Of all images; variety of some alone, because it costs much."""
+    return {
+        "asymmetry": measures.mean(measures.asymmetry(images)),
+        "variety": measures.variety(some),
+        "sharpness": measures.mean(measures.sharpness(images)),
+    }
 
 
 def groups(judge: Judge, told: Told) -> dict[str, Tensor]:
@@ -218,15 +221,15 @@ def _of_interpolations(model: VAE, reference: HeldOut) -> Measured:
     first, last = reference.ends.tensor_split(2)
     images = latent.interpolate(model, first, last, STEPS)
     told = reference.judge.tell(images.flatten(0, 1))
-    realism = distances.realism(reference.told.features, told.features).view(-1, STEPS)
-    ends, middle = realism[:, [0, -1]].mean(dim=1), realism[:, STEPS // 2 - 1 : STEPS // 2 + 1]
+    deformed = told.deformed.view(-1, STEPS)
+    ends, middle = deformed[:, [0, -1]], deformed[:, STEPS // 2 - 1 : STEPS // 2 + 1]
     path = measures.interpolation_path(images)
     pose = measures.leaning(images.flatten(0, 1))
     if reference.judge.factors:
         pose = told.factors[:, reference.judge.factors.index("yaw")]
     taken = {
         **{name: measures.mean(value) for name, value in path._asdict().items()},
-        "middle": measures.mean(middle.mean(dim=1)) / measures.mean(ends),
+        "middle": measures.mean(middle.mean(dim=1) - ends.mean(dim=1)),
         "skin_travel": _change(measures.skin_tone(images.flatten(0, 1))),
         "pose_travel": _change(pose),
     }

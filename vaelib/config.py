@@ -101,7 +101,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "smoke": Preset((2_000,), 320, 64, 1_500, 300),
-    "quick": Preset((40_000,), 2_500, 32, 20_000, 5_000),
+    "quick": Preset((40_000,), 5_000, 32, 20_000, 5_000),
     "full": Preset((3_000_000,) * 3, 3_000_000, 256, 100_000, 5_000, fine=True),
 }
 

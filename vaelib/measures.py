@@ -155,13 +155,6 @@ def sharpness(images: Tensor) -> Tensor:
     return detail[:, 0, CORE[0], CORE[1]].square().mean(dim=(1, 2))
 
 
-def without_core(images: Tensor) -> Tensor:
-    """The images with a mid-grey rectangle over eyes, nose and mouth: hair, outline, background."""
-    rim = images.clone()
-    rim[:, :, CORE[0], CORE[1]] = 0.0
-    return rim
-
-
 def skin_tone(images: Tensor) -> Tensor:
     """Mean L* of the core of each image, (n,), in [0, 100]: darker or lighter skin."""
     return lab(images[:, :, CORE[0], CORE[1]])[:, 0].mean(dim=(1, 2))

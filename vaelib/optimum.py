@@ -50,3 +50,8 @@ def measured(lams: Sequence[float], bits: Sequence[float]) -> float:
     )
     (place,) = curve.deriv().roots().real
     return math.exp(place)
+
+
+def does_predict(lam: float, chosen: float) -> str:
+    """ "does" or "does not": whether a predicted lambda lies within half a decade of another."""
+    return "does" if abs(math.log10(lam / chosen)) <= 0.5 else "does not"

@@ -33,7 +33,6 @@ PROOF_IMAGES = 320
 EXACTLY = Speed(deterministic=True)  # or a GPU's rounding would be taken for the reading's effect
 
 EARLY = (64, 16)  # the base model is also shown after the first 1/64 and 1/16 of its budget
-FURTHER_SEEDS = 2  # of the base model, at the budget of side questions: what chance alone does
 
 INTERPOLATIONS = 4  # rows of an interpolation figure
 
@@ -93,7 +92,8 @@ class Study:
 
     def measures(self, names: Iterable[str], repeat: int = 0) -> Models:
         """What these models do, see `claims.MEASURES`."""
-        return self._measured(self.runs(names, repeat), self.seed + repeat)
+        count = PRESETS[self.preset].generated
+        return self._measured(self.runs(names, repeat), count, self.seed + repeat)
 
     def all_measures(self, names: Iterable[str]) -> list[Models]:
         """The same for each seed."""
@@ -101,8 +101,9 @@ class Study:
         return [self.measures(names, repeat) for repeat in range(len(self.images))]
 
     def side_measures(self, runs: Mapping[str, Run]) -> Models:
-        """What models that answer a side question do."""
-        return self._measured(runs, self.seed)
+        """What models that answer a side question do, on fewer faces."""
+        count = min(claims.COMPARED, PRESETS[self.preset].generated)
+        return self._measured(runs, count, self.seed)
 
     def judge(self) -> Judge:
         """Who tells attributes on these faces; trained on the first call."""
@@ -168,8 +169,7 @@ class Study:
         """The base model from several seeds, then one pulled to the centre, at the same budget."""
         return self._side(self._seeds())
 
-    def _measured(self, runs: Mapping[str, Run], seed: int) -> Models:
-        count = PRESETS[self.preset].generated
+    def _measured(self, runs: Mapping[str, Run], count: int, seed: int) -> Models:
         return {name: claims.measure(one, self.faces, count, seed) for name, one in runs.items()}
 
     def _side(self, some: Mapping[str, Experiment]) -> dict[str, Run]:
@@ -185,7 +185,8 @@ class Study:
         return {"calibrated": replace(self._base(), weighting="calibrated")}
 
     def _seeds(self) -> dict[str, Experiment]:
-        seeds = range(self.seed, self.seed + 1 + FURTHER_SEEDS)
+        # At least one more than the first: what chance alone does.
+        seeds = range(self.seed, self.seed + max(2, len(self.images)))
         bases = {f"seed {seed}": replace(self._base(), seed=seed) for seed in seeds}
         return bases | {"pulled": replace(self._base(), kl_reading="centre_pull")}
 

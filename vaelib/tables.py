@@ -13,7 +13,7 @@ Table = tuple[list[str], list[list[str]]]
 # By model and measure: the value and the bounds of its interval; None for what is no number.
 Numbers = Mapping[str, Mapping[str, Sequence[float | None]]]
 
-NOT = "realism not "
+NOT = "deformed not "
 
 # Columns: what is measured, by the name that the tables give it, and how a number is written.
 ERRORS = {
@@ -30,6 +30,7 @@ POSTERIOR = {
 }
 DRAWN = {
     "distance": ("distance", ".2f"),
+    "deformed": ("deformed", ".3f"),
     "realism": ("realism", ".2f"),
     "precision": ("precision", ".2f"),
     "recall": ("recall", ".2f"),
@@ -98,7 +99,7 @@ def of_frequencies(numbers: Numbers, truth: Mapping[str, float]) -> Table:
 
 
 def of_groups(numbers: Numbers) -> Table:
-    """Realism of each model's faces within each group, and of all others."""
+    """How probably each model's faces are deformed within each group, and all others."""
     groups = [name[len(NOT) :] for name in next(iter(numbers.values())) if name.startswith(NOT)]
     rows = [
         [
@@ -106,7 +107,7 @@ def of_groups(numbers: Numbers) -> Table:
             *(_about(of[f"{start}{name}"], ".3f") for of in numbers.values()),
         ]
         for name in groups
-        for who, start in (("within", "realism "), ("others", NOT))
+        for who, start in (("within", "deformed "), ("others", NOT))
     ]
     return ["group", *numbers], rows
 

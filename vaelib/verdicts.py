@@ -2,6 +2,10 @@
 
 A rule turns the measures of the models of one seed into an effect. The effects of all seeds give an
 interval, and the interval against the rule's margin gives the verdict.
+
+One thing was changed after looking at procedural faces, before any photo: deformation was to be a
+lack of realism, which did not see faces at 1e-6 that anybody calls deformed. It is what the judge
+tells of faces that were deformed on purpose.
 """
 
 import math
@@ -14,7 +18,7 @@ from torch import Tensor
 
 from vaelib.claims import Measured
 from vaelib.config import BASE
-from vaelib.judge import Judge
+from vaelib.judge import DEFORMED, Judge
 from vaelib.measures import Interval, interval
 
 Models = Mapping[str, Measured]  # by the name of the model
@@ -107,10 +111,15 @@ def _furthest(*effects: Tensor) -> Tensor:
     return stacked.gather(0, stacked.abs().argmax(dim=0, keepdim=True))[0]
 
 
+def _rise(models: Models, measure: str, one: str, other: str) -> Tensor:
+    """By how much a measure of one model is above that of the other."""
+    return models[one][measure] - models[other][measure]
+
+
 def _pale_gap(models: Models, model: str) -> Tensor:
-    """By what share realism of pale or fair-haired women falls short of that of all others."""
+    """How much more deformed pale or fair-haired women are than all others."""
     group = "Pale_or_Fair_Female"
-    return 1 - models[model][f"realism {group}"] / models[model][f"realism not {group}"]
+    return models[model][f"deformed {group}"] - models[model][f"deformed not {group}"]
 
 
 RULES = {
@@ -155,9 +164,10 @@ RULES = {
     ),
     "C6": Rule(
         "at 1e-6 faces deform",
-        lambda m: -_more(m, "realism", L6, L5),
-        "share by which realism at 1e-6 falls short of 1e-5's",
+        lambda m: _rise(m, "deformed", L6, L5),
+        "probability that a face is deformed at 1e-6 less that at 1e-5",
         margin=0.05,
+        attributes=(DEFORMED,),
     ),
     "C7": Rule(
         "1e-5 is the best of the four",
@@ -168,46 +178,45 @@ RULES = {
     "C8": Rule(
         "32 and 128 latents deform faces as too small a lambda does; 128 breaks on glasses",
         lambda m: _least(
-            -_more(m, "realism", SMALL, L5),
-            -_more(m, "realism", LARGE, L5),
-            -_more(m, "realism Eyeglasses", LARGE, L5),
+            _rise(m, "deformed", SMALL, L5),
+            _rise(m, "deformed", LARGE, L5),
+            _rise(m, "deformed Eyeglasses", LARGE, L5),
         ),
-        "share by which realism with 32 and 128 latents, and with glasses at 128, falls short of"
-        " 64's; the least",
+        "probability that a face is deformed with 32 and 128 latents, and with glasses at 128, less"
+        " that with 64; the least",
         margin=0.05,
-        attributes=("Eyeglasses",),
+        attributes=(DEFORMED, "Eyeglasses"),
     ),
     "C9": Rule(
         "interpolation is unharmed by the number of latents, and by lambda once it is small",
         lambda m: _furthest(
-            *(
-                _more(m, measure, model, L5)
-                for measure in ("evenness", "middle")
-                for model in (L4, L6, SMALL, LARGE)
-            )
+            *(_more(m, "evenness", model, L5) for model in (L4, L6, SMALL, LARGE)),
+            *(_rise(m, "middle", model, L5) for model in (L4, L6, SMALL, LARGE)),
         ),
-        "evenness of steps and realism of the middle at 1e-4, 1e-6, 32 and 128 latents over the"
-        " base model's, less 1; the furthest from 0",
+        "at 1e-4, 1e-6, 32 and 128 latents against the base model: share by which steps are less"
+        " even, and how much more probably the middle is deformed; the furthest from 0",
         margin=0.15,
         bounded=True,
+        attributes=(DEFORMED,),
     ),
     "C10": Rule(
         "a pull to the centre keeps interpolation, sharpens important features and deforms others",
         lambda m: _least(
             _more(m, "sharpness", CENTRED, L5),
-            -_more(m, "rim_realism", CENTRED, L5),
+            _rise(m, "deformed", CENTRED, L5),
             0.2 - _more(m, "evenness", CENTRED, L5),
         ),
-        "share by which detail of eyes, nose and mouth exceeds the base model's, and realism of the"
-        " rest falls short of it; 0.2 less the share that steps are less even; the least",
+        "share by which detail of eyes, nose and mouth exceeds the base model's; how much more"
+        " probably faces are deformed; 0.2 less the share that steps are less even; the least",
         margin=0.05,
+        attributes=(DEFORMED,),
     ),
     "C11": Rule(
         "with the pull, faces with very white skin and hair, above all female ones, come out badly",
         lambda m: _pale_gap(m, CENTRED) - _pale_gap(m, L5),
-        "share by which realism of pale or fair-haired women falls short of the others', less the"
-        " same of the base model",
+        "how much more probably pale or fair-haired women are deformed than others, less the same"
+        " of the base model",
         margin=0.05,
-        attributes=("Pale_Skin", "Blond_Hair", "Gray_Hair", "Male"),
+        attributes=(DEFORMED, "Pale_Skin", "Blond_Hair", "Gray_Hair", "Male"),
     ),
 }

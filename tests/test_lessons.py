@@ -1,0 +1,87 @@
+"""The judge's lessons: faces changed as said, and what is true of each."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from vaelib import faces as procedural
+from vaelib import lessons
+from vaelib.data import FaceSet, to_float
+
+FACES = 60
+
+
+def some(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceSet:
+    images, attributes = (torch.from_numpy(array) for array in procedural.generate(FACES, 0))
+    split = (torch.arange(FACES) % 3 == 0).to(torch.uint8) * 2
+    names = procedural.ATTRIBUTES
+    return FaceSet("few", images, attributes, names, split, "few", "synthetic", Path("nowhere"))
+
+
+@pytest.fixture(scope="module")
+def x(faces: FaceSet) -> Tensor:
+    return to_float(faces.images)
+
+
+@pytest.mark.parametrize("change", ["pulled", "patched", "blurred"])
+def test_a_changed_face_has_the_size_and_the_range_of_a_face(change: str, x: Tensor) -> None:
+    changed = {
+        "pulled": lambda: lessons.pulled_out_of_shape(x, some()),
+        "patched": lambda: lessons.patched_together(x, x.flip(0), some()),
+        "blurred": lambda: lessons._blurred(x, 2.0),
+    }[change]()
+    assert changed.shape == x.shape
+    assert changed.abs().max() <= 1 + 1e-5
+    assert not torch.allclose(changed, x, atol=0.1)
+
+
+def test_a_face_of_one_colour_has_no_shape_to_be_pulled_out_of() -> None:
+    flat = torch.full((4, 3, 64, 48), 0.3)
+    torch.testing.assert_close(lessons.pulled_out_of_shape(flat, some()), flat)
+
+
+def test_patches_lie_between_the_two_faces(x: Tensor) -> None:
+    other = x.flip(0)
+    patched = lessons.patched_together(x, other, some())
+    assert (patched >= torch.minimum(x, other) - 1e-6).all()
+    assert (patched <= torch.maximum(x, other) + 1e-6).all()
+
+
+def test_a_blur_keeps_the_mean_of_the_middle_and_takes_detail() -> None:
+    dot = torch.zeros(1, 3, 64, 48)
+    dot[..., 32, 24] = 1.0
+    blurred = lessons._blurred(dot, 1.5)
+    assert blurred.sum() == pytest.approx(3.0, rel=1e-5)
+    assert blurred.max() == pytest.approx(1 / (2 * torch.pi * 1.5**2), rel=0.05)
+
+
+def test_lessons_are_the_training_faces_and_no_others(faces: FaceSet) -> None:
+    shown = FaceSet(**{**vars(faces), "images": torch.zeros_like(faces.images)})
+    shown.images[faces.test] = 255
+    seen = torch.cat([x for x, *_ in lessons.lessons(shown, 200)])
+    assert len(seen) == 200
+    assert seen.max() < 0
+
+
+def test_a_share_of_the_lessons_is_deformed(faces: FaceSet) -> None:
+    deformed = torch.cat([told for _, _, told, _ in lessons.lessons(faces, 2_000)])
+    assert deformed.mean() == pytest.approx(lessons.DEFORMED_SHARE, abs=0.04)
+
+
+def test_answers_of_an_intact_face_are_its_attributes(faces: FaceSet) -> None:
+    assert faces.attributes is not None
+    _, answers, _ = lessons.examination(faces)
+    assert torch.equal(answers, faces.attributes[faces.test])
+
+
+def test_faces_that_are_not_deformed_are_examined_as_they_are(faces: FaceSet, x: Tensor) -> None:
+    examined, _, deformed = lessons.examination(faces)
+    assert torch.equal(examined[~deformed], x[faces.test][~deformed])
+    assert 0 < deformed.sum() < len(deformed)
