@@ -41,6 +41,10 @@ LOOKS = {
     "variety": ("variety", ".2f"),
     "detail": ("sharpness", ".3f"),
 }
+# Of both, what a printed page has room for.
+FACES = {
+    name: (DRAWN | LOOKS)[name] for name in ("distance", "deformed", "realism", "recall", "variety")
+}
 PATHS = {
     "travel": ("travel", ".2f"),
     "evenness": ("evenness", ".2f"),
