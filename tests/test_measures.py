@@ -23,9 +23,6 @@ COLOURS = {  # sRGB to CIE L*a*b* under D65
     (0.0, 0.0, 1.0): (32.30, 79.19, -107.86),
 }
 
-# Newcombe (1998), table I, method 3.
-WILSON = {(81, 263): (0.2553, 0.3662), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718)}
-
 
 def random_images(n: int, seed: int = 0) -> Tensor:
     """Images (n, 3, 64, 48) in [-1, 1]."""
@@ -247,11 +244,6 @@ def test_a_path_that_never_moves_is_even_and_straight() -> None:
 
 
 # --- chance
-
-
-@pytest.mark.parametrize("counts", WILSON)
-def test_frequencies_have_the_published_intervals(counts: tuple[int, int]) -> None:
-    assert measures.wilson(*counts) == pytest.approx(WILSON[counts], abs=5e-5)
 
 
 def test_the_interval_of_one_seed_holds_the_middle_95_percent_of_its_replicates() -> None:

@@ -154,16 +154,6 @@ def test_measures_are_columns_and_models_rows() -> None:
     )
 
 
-def test_frequencies_of_attributes_stand_beside_the_truth() -> None:
-    assert tables.of_frequencies(GROUPED, {"Male": 0.4, "Wearing_Hat": 0.0512}) == (
-        ["attribute", "held-out", "one", "two"],
-        [
-            ["Male", "0.400", "0.420 ± 0.020", "0.500 ± 0.125"],
-            ["Wearing Hat", "0.051", "0.050 ± 0.010", "0.000"],
-        ],
-    )
-
-
 def test_a_group_stands_above_all_others() -> None:
     assert tables.of_groups(GROUPED) == (
         ["group", "one", "two"],

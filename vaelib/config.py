@@ -100,9 +100,20 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "smoke": Preset((2_000,), 320, 64, 1_500, 300),
-    "quick": Preset((40_000,), 5_000, 32, 20_000, 5_000),
-    "full": Preset((3_000_000,) * 3, 3_000_000, 256, 100_000, 5_000, fine=True),
+    "smoke": Preset(
+        images=(2_000,), side_images=320, batch_size=64, synthetic_faces=1_500, generated=300
+    ),
+    "quick": Preset(
+        images=(40_000,), side_images=5_000, batch_size=32, synthetic_faces=20_000, generated=5_000
+    ),
+    "full": Preset(
+        images=(3_000_000,) * 3,
+        side_images=3_000_000,
+        batch_size=256,
+        synthetic_faces=100_000,
+        generated=5_000,
+        fine=True,
+    ),
 }
 
 

@@ -7,7 +7,7 @@ ratios of measures are paired, element by element.
 Images are (n, 3, 64, 48) in [-1, 1] throughout.
 """
 
-import math
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ TO_XYZ = (
 WHITE = (0.95047, 1.0, 1.08883)
 
 
+@functools.lru_cache(maxsize=8)  # a model is measured in dozens of means over as many faces
 def draws(n: int) -> Tensor:
     """Weights of n faces in the estimate and in each replicate, (1 + REPLICATES, n); rows sum to 1.
 
@@ -185,14 +186,6 @@ def interpolation_path(images: Tensor) -> Path:
     still = torch.finfo(torch.float32).tiny  # a path that never moves counts as even and straight
     evenness = (steps.max(dim=1).values + still) / (steps.mean(dim=1) + still)
     return Path(ends, evenness, (steps.sum(dim=1) + still) / (ends + still))
-
-
-def wilson(successes: float, n: int) -> tuple[float, float]:
-    """95 % interval of a frequency of so many successes among n: Wilson (1927)."""
-    z, share = 1.959964, successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return centre - half, centre + half
 
 
 class Interval(NamedTuple):

@@ -201,7 +201,7 @@ def show_table(
     wordy = [any(row[i][:1].isalpha() for row in cells) for i in range(len(header))]
     dashes = [":--" if i == 0 or wordy[i] else "--:" for i in range(len(header))]
     lines = [header, dashes, *cells]
-    table = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     before = f'<a id="{label}"></a>\n\n' if label else ""
     after = f"\n\nTable: {caption}" if caption else ""
     display(Markdown(before + table + after))

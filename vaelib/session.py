@@ -159,21 +159,19 @@ class Study:
 
     def norms(self) -> dict[str, Run]:
         """The base model with each norm, at the budget of side questions."""
-        return self._side(self._norms())
+        return study.run(self._norms(), self.faces)
 
     def calibrated(self) -> dict[str, Run]:
         """The base model beside the one that finds its own lambda, at the same budget."""
-        return self._side({f"lam {self._base().lam:g}": self._base(), **self._calibrated()})
+        base = self._base()
+        return study.run({f"lam {base.lam:g}": base, **self._calibrated()}, self.faces)
 
     def seeds(self) -> dict[str, Run]:
         """The base model from several seeds, then one pulled to the centre, at the same budget."""
-        return self._side(self._seeds())
+        return study.run(self._seeds(), self.faces)
 
     def _measured(self, runs: Mapping[str, Run], count: int, seed: int) -> Models:
         return {name: claims.measure(one, self.faces, count, seed) for name, one in runs.items()}
-
-    def _side(self, some: Mapping[str, Experiment]) -> dict[str, Run]:
-        return study.run(some, self.faces)
 
     def _base(self) -> Experiment:
         return replace(self.experiment(BASE), images=self.side_images)

@@ -89,19 +89,6 @@ def of_measures(numbers: Numbers, columns: Mapping[str, tuple[str, str]]) -> Tab
     return ["model", *columns], rows
 
 
-def of_frequencies(numbers: Numbers, truth: Mapping[str, float]) -> Table:
-    """Frequency of each attribute: of held-out faces, then of each model's, with its interval."""
-    rows = [
-        [
-            name.replace("_", " "),
-            f"{share:.3f}",
-            *(_about(of[f"frequency {name}"], ".3f") for of in numbers.values()),
-        ]
-        for name, share in truth.items()
-    ]
-    return ["attribute", "held-out", *numbers], rows
-
-
 def of_groups(numbers: Numbers) -> Table:
     """How probably each model's faces are deformed within each group, and all others."""
     groups = [name[len(NOT) :] for name in next(iter(numbers.values())) if name.startswith(NOT)]
