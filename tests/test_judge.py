@@ -155,6 +155,21 @@ def test_a_blurred_face_is_told_almost_as_well_as_a_sharp_one(
     assert area > naive_area(told.probabilities[:, place], truth) - 0.03
 
 
+def test_softness_is_not_taken_for_deformation(
+    judge: Judge, told: Told, faces: FaceSet, held_out: Tensor
+) -> None:
+    soft = judge.tell(gaussian_blur(to_float(faces.images[held_out])))
+    assert soft.deformed.mean() == pytest.approx(float(told.deformed.mean()), abs=0.05)
+
+
+def test_a_deformed_face_is_told_from_the_face_it_was_however_soft(
+    judge: Judge, faces: FaceSet, held_out: Tensor
+) -> None:
+    x = to_float(faces.images[held_out])
+    changed = gaussian_blur(lessons.pulled_out_of_shape(x, torch.Generator().manual_seed(5)))
+    assert (judge.tell(changed).deformed > judge.tell(x).deformed).float().mean() > 0.8
+
+
 def gaussian_blur(x: Tensor) -> Tensor:
     """Of a deviation of one pixel, by binomial weights; the edges wrap around."""
     for dim in (2, 3):

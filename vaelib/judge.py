@@ -8,6 +8,9 @@ from each other. What it learns depends on the faces:
 - of faces without attributes, what can be asked of any picture: to which corner it was cropped,
   whether it is upside down, whether its colours were made warmer;
 - of all faces, whether they were deformed: pulled out of shape, or patched together of two.
+
+It sees every face softened by the same blur. Models draw softer faces than photos are; a judge who
+sees that takes it for a fault, and so many deviations away from any photo tells little else.
 """
 
 import functools
@@ -24,7 +27,7 @@ from torch import Tensor, nn
 from vaelib import device as hardware
 from vaelib import files, lists, paths
 from vaelib.data import FaceSet, to_float
-from vaelib.lessons import BATCH, FACTORS, QUESTIONS, examination, lessons
+from vaelib.lessons import BATCH, FACTORS, QUESTIONS, examination, lessons, softened
 
 FEATURES = 256
 RELIABLE = 0.80  # area under the ROC curve; below it, an attribute decides nothing
@@ -106,7 +109,7 @@ class Judge:
         half = hardware.best_precision(device) == "bfloat16"  # as it was trained
         parts = []
         for part in images.split(2 * BATCH):
-            x = to_float(part) if part.dtype == torch.uint8 else part
+            x = softened(to_float(part) if part.dtype == torch.uint8 else part)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
                 seen = self.eye.features(x.to(device, memory_format=torch.channels_last))
             parts.append(seen)

@@ -1,6 +1,6 @@
 """What the judge learns from: training faces changed at random, each with what is true of it.
 
-Mirrored, blurred, and some of them deformed, so that it learns what a face must not look like
+Mirrored, softened, and some of them deformed, so that it learns what a face must not look like
 without ever seeing a model's.
 """
 
@@ -14,7 +14,7 @@ from vaelib import faces as procedural
 from vaelib.data import FaceSet, evenly, flip, to_float
 
 BATCH = 128
-BLUR = 2.5  # pixels, at most: what is drawn shall be judged, not how sharply
+SOFT, SOFTEST = 1.5, 2.5  # pixels: what is drawn shall be judged, not how sharply
 MOST_HELD_OUT = 4_000  # faces of the examination
 QUESTIONS = ("cropped to the left", "cropped to the top", "upside down", "warmer")
 DEFORMED_SHARE = 1 / 3  # of the lessons
@@ -25,7 +25,7 @@ FACTORS = {"yaw": -1.0, "skin_tone": 1.0, "melanin": 1.0}
 
 
 def lessons(faces: FaceSet, budget: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Batches of images in [-1, 1], mirrored, deformed and blurred at random; with what is true.
+    """Batches of images in [-1, 1], mirrored, deformed and softened at random; with what is true.
 
     Answers, whether deformed, and factors.
     """
@@ -40,8 +40,8 @@ def lessons(faces: FaceSet, budget: int) -> Iterator[tuple[Tensor, Tensor, Tenso
             x, answers = _asked(faces, chosen, images, generator)
             x, deformed = _some_deformed(x, generator)
             wanted = torch.where(mirrored[:, None], signs * factors[chosen], factors[chosen])
-            x = _blurred(x, BLUR * float(torch.rand(1, generator=generator)))
-            yield x, answers, deformed.float(), wanted
+            further = (SOFTEST - SOFT) * float(torch.rand(1, generator=generator))
+            yield softened(x, SOFT + further), answers, deformed.float(), wanted
         budget -= len(train)
 
 
@@ -86,7 +86,10 @@ def _factors(faces: FaceSet) -> Tensor:
 
 
 def examination(faces: FaceSet) -> tuple[Tensor, Tensor, Tensor]:
-    """Held-out faces, some deformed, the true answers, and which are deformed, both bool."""
+    """Held-out faces, some deformed, the true answers, and which are deformed, both bool.
+
+    Not softened yet: the judge softens what it is shown.
+    """
     held_out = evenly(torch.cat([faces.validation, faces.test]), MOST_HELD_OUT)
     generator = torch.Generator().manual_seed(1)
     x, answers = _asked(faces, held_out, faces.images[held_out], generator)
@@ -117,10 +120,8 @@ def _questioned(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return changed.permute(0, 3, 1, 2), answers.float()
 
 
-def _blurred(x: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur of so many pixels; of hardly any, the images themselves."""
-    if sigma < 0.3:
-        return x
+def softened(x: Tensor, sigma: float = SOFT) -> Tensor:
+    """Images (n, 3, 64, 48) under a Gaussian blur of a deviation of so many pixels."""
     down, across = (_blur(size, sigma) for size in x.shape[2:])
     return down @ x @ across.T
 

@@ -3,9 +3,10 @@
 A rule turns the measures of the models of one seed into an effect. The effects of all seeds give an
 interval, and the interval against the rule's margin gives the verdict.
 
-One thing was changed after looking at procedural faces, before any photo: deformation was to be a
-lack of realism, which did not see faces at 1e-6 that anybody calls deformed. It is what the judge
-tells of faces that were deformed on purpose.
+Two things were changed after looking, both because the judge did not see what anybody sees, and
+neither changes a rule's margin. After procedural faces, before any photo: deformation was to be a
+lack of realism; it is what the judge tells of faces that were deformed on purpose. After photos of
+one seed: the judge took softness for deformation; it now sees all faces equally softened.
 """
 
 import math
