@@ -60,6 +60,7 @@ ORDER = [
     "downloads",
     "celeba",
     "export",
+    "execution",
     "reproduce",
 ]
 

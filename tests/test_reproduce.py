@@ -1,4 +1,4 @@
-"""The one command: what it refuses, and how it runs a notebook."""
+"""The one command: what it refuses, what it announces, and how it stops."""
 
 import contextlib
 import json
@@ -8,26 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pytest
 
-from vaelib import paths, reproduce
-from vaelib.errors import INTERRUPTED, InputError
-
-
-def notebook(folder: Path, *code: str) -> Path:
-    """A small notebook with one parameter, `depth`, and these cells."""
-    parameters = nbformat.v4.new_code_cell("depth = 1", metadata={"tags": ["parameters"]})
-    cells = [parameters, *(nbformat.v4.new_code_cell(source) for source in code)]
-    path = folder / "small.ipynb"
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-    return path
-
-
-def printed(executed: Path) -> list[str]:
-    cells = nbformat.read(executed, as_version=4).cells
-    return [output.text for cell in cells for output in cell.get("outputs", [])]
+from vaelib import execution, paths, reproduce
+from vaelib.errors import INTERRUPTED
 
 
 @pytest.mark.parametrize(
@@ -79,42 +63,6 @@ def test_photos_are_kept_out_of_the_projects_notebooks(
     assert "would put photos of photos into the project's own notebooks" in capsys.readouterr().err
 
 
-def test_a_notebook_runs_in_this_very_interpreter(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "import sys\nprint(sys.executable, sys.prefix)")
-    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 2})
-    assert printed(tmp_path / "done.ipynb") == [f"{sys.executable} {sys.prefix}\n"]
-
-
-def test_a_parameter_reaches_the_notebook(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
-    assert printed(tmp_path / "done.ipynb") == ["7\n"]
-
-
-def test_a_misspelt_parameter_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    with pytest.raises(InputError, match=r"small\.ipynb has no parameter 'deptj'; it has depth"):
-        reproduce.run_notebook(source, tmp_path / "done.ipynb", {"deptj": 7})
-    assert list(tmp_path.iterdir()) == [source]
-
-
-def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(1)", "raise ValueError('no such face')", "print(2)")
-    with pytest.raises(
-        reproduce.NotebookFailed, match=r"small\.ipynb, cell 3: ValueError: no such face"
-    ):
-        reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
-    assert not (tmp_path / "done.ipynb").exists()
-    assert (tmp_path / "done.part.ipynb").exists()
-
-
-def test_a_kernel_that_dies_is_named_with_its_notebook(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "import os\nos._exit(1)")
-    with pytest.raises(reproduce.NotebookFailed, match=r"small\.ipynb: its Python died"):
-        reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
-    assert not (tmp_path / "done.ipynb").exists()
-
-
 def test_no_pdf_is_made_from_half_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,7 +71,7 @@ def test_no_pdf_is_made_from_half_a_run(
     def fail_at_the_third(source: Path, *_: object) -> None:
         ran.append(source.stem)
         if len(ran) == 3:
-            raise reproduce.NotebookFailed(f"{source.name}, cell 4: ValueError: broken")
+            raise execution.NotebookFailed(f"{source.name}, cell 4: ValueError: broken")
 
     monkeypatch.setattr(reproduce, "run_notebook", fail_at_the_third)
     with pytest.raises(SystemExit, match=r"error: 03_lambda_study.ipynb, cell 4.*no PDF was made"):
@@ -155,29 +103,11 @@ def test_ctrl_c_while_a_model_trains_says_in_a_line_how_to_go_on(tmp_path: Path)
     assert not list(tmp_path.rglob("*.pdf"))
 
 
-def test_outputs_are_kept_without_the_injected_parameters(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
-    reproduce.keep_outputs(tmp_path / "done.ipynb", source)
-    cells = nbformat.read(source, as_version=4).cells
-    assert [cell.source for cell in cells] == ["depth = 1", "print(depth)"]
-    assert [cell.execution_count for cell in cells] == [1, 2]
-    assert printed(source) == ["7\n"]
-
-
-def test_outputs_of_an_edited_notebook_are_not_kept(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    reproduce.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
-    notebook(tmp_path, "print(depth + 1)")
-    with pytest.raises(InputError, match=r"small\.ipynb was edited"):
-        reproduce.keep_outputs(tmp_path / "done.ipynb", source)
-
-
 @pytest.mark.parametrize("name", reproduce.NOTEBOOKS)
 def test_every_notebook_takes_the_same_parameters(name: str) -> None:
     names = ("data", "preset", "name", "out", "seed", "images", "side_images")
-    parameters: reproduce.Parameters = dict.fromkeys(names, "")
-    reproduce.check_parameters(paths.NOTEBOOKS / f"{name}.ipynb", parameters)
+    parameters: execution.Parameters = dict.fromkeys(names, "")
+    execution.check_parameters(paths.NOTEBOOKS / f"{name}.ipynb", parameters)
     cells = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
     tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
     assert len(tagged) == 1

@@ -154,6 +154,14 @@ def test_measures_are_columns_and_models_rows() -> None:
     )
 
 
+def test_what_was_not_measured_of_all_models_is_no_column() -> None:
+    header, rows = tables.of_measures(
+        {"one": {"kl": [98.0] * 3, "hair_travel": [0.5] * 3}, "other": {"kl": [99.0] * 3}},
+        {"KL": ("kl", ".0f"), "hair": ("hair_travel", ".2f")},
+    )
+    assert (header, rows) == (["model", "KL"], [["one", "98"], ["other", "99"]])
+
+
 def test_a_group_stands_above_all_others() -> None:
     assert tables.of_groups(GROUPED) == (
         ["group", "one", "two"],

@@ -51,6 +51,7 @@ PATHS = {
     "middle": ("middle", ".2f"),
     "skin": ("skin_travel", ".1f"),
     "pose": ("pose_travel", ".3f"),
+    "hair": ("hair_travel", ".2f"),  # where the judge can tell its colours
 }
 
 
@@ -81,12 +82,17 @@ def frequencies(of: Mapping[str, Sequence[float | None]]) -> dict[str, list[floa
 
 
 def of_measures(numbers: Numbers, columns: Mapping[str, tuple[str, str]]) -> Table:
-    """A row for each model and a column for each measure, each with its 95 % interval."""
+    """A row for each model, a column for each measure that all have, with its 95 % interval."""
+    shared = {
+        name: (measure, style)
+        for name, (measure, style) in columns.items()
+        if all(measure in of for of in numbers.values())
+    }
     rows = [
-        [model, *(_about(of[measure], style) for measure, style in columns.values())]
+        [model, *(_about(of[measure], style) for measure, style in shared.values())]
         for model, of in numbers.items()
     ]
-    return ["model", *columns], rows
+    return ["model", *shared], rows
 
 
 def of_groups(numbers: Numbers) -> Table:
