@@ -13,7 +13,7 @@ celeba: .venv/ready  ## find a copy of CelebA, or download one with ARGS=--agree
 	$(BIN)/python -m vaelib.celeba $(ARGS)
 
 test: .venv/ready  ## every test, the notebooks among them
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready  ## style and types
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from vaelib.faces import Factors
 FACTORS = ("yaw", "skin_tone", "melanin", "smile", "light_azimuth", "jaw_width")
 WEIGHTS = torch.tensor([1.0, 1.0, 1.0, 3.0, 1.0, 2.0])  # smile and jaw are the smallest to see
 MIRRORED = torch.tensor([-1.0, 1.0, 1.0, 1.0, -1.0, 1.0])  # what a mirror makes of each
-TRAINING, HELD_OUT, EPOCHS, BATCH = 16_000, 2_000, 9, 64
+TRAINING, HELD_OUT, EPOCHS, BATCH = 16_000, 2_000, 6, 64
 
 
 def wanted(factors: Factors) -> Tensor:
@@ -43,13 +43,14 @@ def read() -> tuple[Factors, Tensor]:
         mean = torch.where(MIRRORED < 0, 0.0, mean)
         told, counts = (told - mean) / deviation, torch.ones_like(told)
         counts[:, FACTORS.index("melanin")] = hair_is_seen(factors).float()
-        model = network()
+        model = network().to(memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
         steps = EPOCHS * (TRAINING // BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
         for step in range(steps):
             chosen = torch.randint(TRAINING, (BATCH,))
             batch, target = pixels[chosen].float() / 127.5 - 1, told[chosen]
+            batch = batch.contiguous(memory_format=torch.channels_last)
             if step % 2:
                 batch, target = batch.flip(-1), target * MIRRORED
             with torch.autocast("cpu", torch.bfloat16):

@@ -18,7 +18,7 @@ from vaelib.data import FaceSet, to_float
 from vaelib.faces import Factors
 from vaelib.judge import Eye, Judge, Told, area_under_curve, judge_of
 
-FACES, PHOTOS, FRESH = 4_000, 1_200, 1_000
+FACES, PHOTOS, FRESH = 4_000, 1_000, 1_000
 
 nan = float("nan")
 

@@ -12,6 +12,7 @@ import pytest
 
 from vaelib import execution, paths, reproduce
 from vaelib.errors import INTERRUPTED
+from vaelib.session import Study
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,7 @@ def test_no_pdf_is_made_from_half_a_run(
             raise execution.NotebookFailed(f"{source.name}, cell 4: ValueError: broken")
 
     monkeypatch.setattr(reproduce, "run_notebook", fail_at_the_third)
+    monkeypatch.setattr(Study, "train_all", lambda *_: None)
     with pytest.raises(SystemExit, match=r"error: 03_lambda_study.ipynb, cell 4.*no PDF was made"):
         reproduce.main(["--data", "synthetic", "--preset", "smoke", "--out", str(tmp_path)])
     assert ran == ["01_data", "02_training", "03_lambda_study"]
