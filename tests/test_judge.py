@@ -219,6 +219,15 @@ def test_the_same_faces_make_the_same_judge(
     torch.testing.assert_close(again.eye.last.weight, first.eye.last.weight, rtol=0, atol=1e-2)
 
 
+def test_a_judge_is_known_to_be_trained_only_once_it_is(
+    judge: Judge, faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert judges.is_trained(faces)
+    assert not judges.is_trained(replace(faces, fingerprint="of other faces"))
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    assert not judges.is_trained(faces)
+
+
 def test_other_faces_get_another_judge(flat_faces: FaceSet) -> None:
     other = replace(flat_faces, fingerprint="of other faces")
     assert judge_of(other).key != judge_of(flat_faces).key

@@ -126,11 +126,9 @@ def judge_of(faces: FaceSet) -> Judge:
 
     It lies in <runs>/<faces.name>/judge-<key>, whatever the preset.
     """
-    texts = [file.read_text(encoding="utf-8") for file in CODE]
-    key = hashlib.sha256("".join([faces.fingerprint, *texts]).encode()).hexdigest()[:10]
-    folder = paths.RUNS / faces.name / f"judge-{key}"
+    key, folder = _key(faces), _folder(faces)
     with files.alone(folder.with_name(f".{folder.name}.lock"), "another process trains the judge"):
-        if not (folder / "judge.json").exists():
+        if not is_trained(faces):
             _train_into(folder, faces)
     facts = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
     questions, factors = tuple(facts["questions"]), tuple(facts["factors"])
@@ -141,6 +139,20 @@ def judge_of(faces: FaceSet) -> Judge:
     areas = tuple(float("nan") if area is None else area for area in facts["areas"])
     deformed = facts["deformed_area"]
     return Judge(eye, key, questions, areas, deformed, facts["attributes"], factors)
+
+
+def is_trained(faces: FaceSet) -> bool:
+    """Whether the judge of these faces can be loaded at once."""
+    return (_folder(faces) / "judge.json").exists()
+
+
+def _folder(faces: FaceSet) -> Path:
+    return paths.RUNS / faces.name / f"judge-{_key(faces)}"
+
+
+def _key(faces: FaceSet) -> str:
+    texts = [file.read_text(encoding="utf-8") for file in CODE]
+    return hashlib.sha256("".join([faces.fingerprint, *texts]).encode()).hexdigest()[:10]
 
 
 def area_under_curve(scores: Tensor, truth: Tensor) -> float:
