@@ -1,0 +1,88 @@
+"""The panel of attributes: a face before and after a step towards one, with the judge's word."""
+
+import torch
+
+from vaelib import latent
+from vaelib.explore_draw import model_choice
+from vaelib.explore_state import METHODS, Desk
+from vaelib.explore_widgets import (
+    Faces,
+    Paced,
+    Range,
+    Words,
+    button,
+    choice,
+    column,
+    end_choice,
+    row,
+)
+
+STRONGEST = 3.0  # times the way from the mean without to the mean with the attribute
+
+
+class Attributes:
+    """A direction learnt from the latent means of training faces, and a slider along it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.words = Words()
+        if not desk.attributes:
+            self.words.say(f"The faces of {desk.faces.name} carry none of these attributes.")
+            self.view = column(self.words)
+            return
+        self.model = choice("Model", model_choice(desk))
+        self.face = end_choice("Face", desk, 0)
+        options = [(name.replace("_", " "), name) for name in desk.attributes]
+        self.attribute = choice("Attribute", options)
+        self.method = choice("Direction", METHODS)
+        self.strength = Range(
+            label="Strength (1: from the mean without to the mean with)",
+            min=-STRONGEST,
+            max=STRONGEST,
+            step=0.05,
+        )
+        self.faces = Faces("before and after", self.keep, width=144)
+        self.ask = button("Ask the judge (learns for a minute, once)", self._ask)
+        self.draw = Paced(self.words, self._draw)
+        for control in (self.model, self.face, self.attribute, self.method, self.strength):
+            control.observe(self.draw, "value")
+        controls = row(self.model, self.face, self.attribute, self.method)
+        self.view = column(controls, self.strength, self.ask, self.words, self.faces)
+        if desk.judge_is_trained():
+            self._ask()
+        self.words.spoken(self._draw)
+
+    def _draw(self) -> None:
+        name = self.model.value
+        start = self.desk.encoded(name, self.face.value)
+        z = start.repeat(2, 1)
+        if self.strength.value:  # at 0 no direction is needed, and learning one takes seconds
+            way = self.desk.towards(name, self.attribute.value, self.method.value)
+            z[1] += self.strength.value * way
+        images = latent.decode(self.desk.models.model(name), z)
+        labels = [
+            f"{when}{said}"
+            for when, said in zip(("before", "after"), self._said(images), strict=True)
+        ]
+        self.faces.show(images, labels)
+
+    def _said(self, images: torch.Tensor) -> list[str]:
+        """What the judge says of each face, or nothing as long as it is not asked."""
+        if self.desk.judge is None:
+            return [""] * len(images)
+        judge, attribute = self.desk.judge, self.attribute.value
+        chances = judge.tell(images).probabilities[:, judge.place(attribute)]
+        doubt = "" if judge.can_tell(attribute) else ", though it tells this badly"
+        shown = attribute.replace("_", " ")
+        return [f": {shown} {chance:.0%} says the judge{doubt}" for chance in chances.tolist()]
+
+    def _ask(self) -> None:
+        self.desk.call_judge()
+        self.ask.layout.display = "none"
+        self.words.spoken(self._draw)
+
+    def keep(self, index: int) -> None:
+        """Keep the face before or after."""
+        if self.faces.shown is not None:
+            where = f"{self.attribute.value} {self.strength.value:+.2f}"
+            self.words.say(f"{self.desk.keep(self.faces.shown[index], where)}: kept as an end")
