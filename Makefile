@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: report celeba test lint bench lab lock clean
+.PHONY: report celeba test lint bench lab app lock clean
 
 report: .venv/ready  ## the seven models, the figures and the PDF; options in ARGS
 	$(BIN)/python -m vaelib.reproduce $(ARGS)
@@ -25,9 +25,13 @@ bench: .venv/ready  ## what is fast, against whom; into benchmarks/results
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.faces
+	$(BIN)/python -m benchmarks.explore
 
 lab: .venv/ready  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
+
+app: .venv/ready  ## the explorer as a page, on this machine alone; options in ARGS
+	$(BIN)/python -m vaelib.app $(ARGS)
 
 lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra celeba --extra cluster \

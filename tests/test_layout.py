@@ -62,6 +62,18 @@ ORDER = [
     "export",
     "execution",
     "reproduce",
+    "directions",
+    "framing",
+    "pictures",
+    "shelf",
+    "explore_state",
+    "explore_widgets",
+    "explore_draw",
+    "explore_ways",
+    "explore_attributes",
+    "explore_photo",
+    "explore",
+    "app",
 ]
 
 # What a machine that only trains need not have installed.
@@ -95,3 +107,9 @@ def test_a_module_imports_only_from_below(module: str) -> None:
 @pytest.mark.parametrize("module", TRAINING)
 def test_training_needs_neither_jupyter_nor_figures(module: str) -> None:
     assert not HEAVY & {name.split(".")[0] for name in imported(module)}
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_only_the_explorer_draws_widgets(module: str) -> None:
+    widgets = {"ipywidgets", "anywidget"} & {name.split(".")[0] for name in imported(module)}
+    assert not widgets or module.startswith("explore")

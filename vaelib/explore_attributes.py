@@ -3,7 +3,7 @@
 import torch
 
 from vaelib import latent
-from vaelib.explore_draw import model_choice
+from vaelib.explore_draw import one_model
 from vaelib.explore_state import METHODS, Desk
 from vaelib.explore_widgets import (
     Faces,
@@ -30,7 +30,7 @@ class Attributes:
             self.words.say(f"The faces of {desk.faces.name} carry none of these attributes.")
             self.view = column(self.words)
             return
-        self.model = choice("Model", model_choice(desk))
+        self.model = one_model(desk)
         self.face = end_choice("Face", desk, 0)
         options = [(name.replace("_", " "), name) for name in desk.attributes]
         self.attribute = choice("Attribute", options)
@@ -47,7 +47,7 @@ class Attributes:
         for control in (self.model, self.face, self.attribute, self.method, self.strength):
             control.observe(self.draw, "value")
         controls = row(self.model, self.face, self.attribute, self.method)
-        self.view = column(controls, self.strength, self.ask, self.words, self.faces)
+        self.view = column(controls, self.strength, row(self.ask), self.words, self.faces)
         if desk.judge_is_trained():
             self._ask()
         self.words.spoken(self._draw)

@@ -1,14 +1,26 @@
 """Panels of faces drawn from noise: a grid of one model, and one noise through all models."""
 
+import ipywidgets as widgets
 import torch
 
 from vaelib import latent
-from vaelib.config import LARGEST_SEED
+from vaelib.config import BASE, LARGEST_SEED
 from vaelib.errors import InputError
 from vaelib.explore_state import Desk
-from vaelib.explore_widgets import Faces, Paced, Range, Words, button, choice, column, number, row
+from vaelib.explore_widgets import (
+    Faces,
+    Paced,
+    Range,
+    Words,
+    button,
+    choice,
+    column,
+    number,
+    row,
+    wide,
+)
 
-GRID = 16  # faces of Generate
+GRID = 24  # faces of Generate
 HOTTEST = 2.0  # times the prior's deviation
 
 
@@ -18,6 +30,12 @@ def model_choice(desk: Desk, everyone: bool = False) -> tuple[tuple[str, str], .
     if everyone and len(desk.models.seven) > 1:
         return ((f"all {len(desk.models.seven)} models of the report", ""), *one_by_one)
     return one_by_one
+
+
+def one_model(desk: Desk) -> widgets.Dropdown:
+    """A list of the models, the base model chosen where it is here."""
+    names = desk.models.names
+    return choice("Model", model_choice(desk), BASE if BASE in names else names[0])
 
 
 def usable(desk: Desk, name: str, words: Words) -> list[str]:
@@ -46,7 +64,7 @@ class Generate:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.words = Words()
-        self.model = choice("Model", model_choice(desk))
+        self.model = one_model(desk)
         self.seed = number("Seed", 0, 0, LARGEST_SEED)
         self.temperature = Range(
             label="Temperature (1 is the prior)", value=1.0, max=HOTTEST, step=0.05
@@ -56,7 +74,7 @@ class Generate:
         for control in (self.model, self.seed, self.temperature):
             control.observe(self.draw, "value")
         again = button("Other faces", self._again)
-        controls = row(self.model, self.seed, again, self.temperature)
+        controls = row(self.model, self.seed, again, wide(self.temperature))
         self.view = column(controls, self.words, self.faces)
         self.words.spoken(self._draw)
 

@@ -31,7 +31,9 @@ class OwnPhoto:
         self.desk = desk
         self.photo: Photo | None = None
         self.words = Words()
-        self.drop = Drop("A photo with a face: choose a file, or drop one here", self.words, self.take)
+        self.drop = Drop(
+            "A photo with a face: choose a file, or drop one here", self.words, self.take
+        )
         self.zoom = Range(label="Zoom", value=1.0, min=1.0, max=framing.MOST_ZOOM)
         self.across = Range(label="Shift to the right", value=0.5, step=0.002)
         self.down = Range(label="Shift down", value=0.5, step=0.002)
@@ -102,4 +104,6 @@ class OwnPhoto:
         shown = self.faces.shown
         if shown is None:
             return b""
-        return pictures.png(figures.strips(dict(zip(self.faces.labels, shown[:, None], strict=True))))
+        return pictures.png(
+            figures.strips(dict(zip(self.faces.labels, shown[:, None], strict=True)))
+        )

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaelib import directions, latent, pictures
 from vaelib.errors import InputError
-from vaelib.explore_draw import model_choice, usable
+from vaelib.explore_draw import model_choice, one_model, usable
 from vaelib.explore_state import WAYS, Desk
 from vaelib.explore_widgets import (
     Faces,
@@ -37,7 +37,7 @@ class Interpolate:
         self.model = choice("Models", model_choice(desk, everyone=True))
         self.way = choice("Way", (("straight line", False), ("great circle", True)))
         self.share = Range(label="Place on the way", value=0.5, play=True)
-        self.ends = Faces("ends of the way")
+        self.ends = Faces("ends of the way", width=64)
         self.here = Faces("faces at this place of the way", self.keep)
         self.strip = Faces("the whole way", width=64)
         self.latents: dict[str, tuple[Tensor, Tensor]] = {}
@@ -48,11 +48,11 @@ class Interpolate:
         self.share.observe(self.move, "value")
         self.view = column(
             row(self.first, self.last, self.model, self.way),
+            self.ends,
             self.share,
             self.words,
             self.here,
             self.strip,
-            self.ends,
             row(
                 Save("Save the strips as PNG", "interpolation.png", self.words, self.picture),
                 Save("Save the way as GIF", "interpolation.gif", self.words, self.film),
@@ -113,7 +113,7 @@ class Traverse:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.words = Words()
-        self.model = choice("Model", model_choice(desk))
+        self.model = one_model(desk)
         self.kind = choice("Directions", WAYS)
         self.start = end_choice("Start from", desk, 0, first=START)
         self.faces = Faces("the face at all sliders", self.keep, width=192)
@@ -133,8 +133,9 @@ class Traverse:
             self.words,
             row(column(self.faces), column(*self.sliders)),
         )
-        for part, width in zip(self.view.children[2].children, (220, 480), strict=True):
-            part.layout.width, part.layout.flex = "auto", f"1 1 {width}px"
+        face, sliders = self.view.children[2].children
+        face.layout.width, face.layout.flex = "auto", "0 1 200px"
+        sliders.layout.width, sliders.layout.flex = "auto", "1 1 300px"
         self.view.children[2].layout.align_items = "flex-start"
         self.words.spoken(self._change)
 

@@ -178,6 +178,12 @@ class Paced:
         self.free = loop.time() + PAUSE
 
 
+def wide(slider: Range) -> Range:
+    """A slider that takes what room is left in a row, and never less than it can be used in."""
+    slider.layout.flex, slider.layout.min_width = "1 1 260px", "min(260px, 100%)"
+    return slider
+
+
 def choice(label: str, options: Sequence[Any], value: Any = None) -> widgets.Dropdown:
     """A list to choose from; options as ipywidgets takes them."""
     chosen = widgets.Dropdown(options=options, description=label, **_line())
