@@ -26,7 +26,7 @@ def between(start: Tensor, end: Tensor, shares: Tensor, spherical: bool = False)
     """Latents (n, m, latent) at m shares of the way from start to end, each (n, latent).
 
     On a straight line, or, where spherical, on the great circle through both (Shoemake, 1985), so
-    that latents of equal length keep that length; parallel latents go straight there too.
+    that latents of equal length keep that length. Parallel ones, and 0, go straight there too.
     """
     share = shares.view(1, -1, 1)
     straight = torch.lerp(start[:, None], end[:, None], share)
@@ -38,7 +38,8 @@ def between(start: Tensor, end: Tensor, shares: Tensor, spherical: bool = False)
     safe = sine.clamp(min=PARALLEL)
     first, last = ((1 - share) * angle).sin() / safe, (share * angle).sin() / safe
     circle = first * start[:, None] + last * end[:, None]
-    return torch.where(sine > PARALLEL, circle, straight)
+    there = (start.norm(dim=1) * end.norm(dim=1)).view(-1, 1, 1) > 0
+    return torch.where(there & (sine > PARALLEL), circle, straight)
 
 
 def by_use(mu: Tensor, nats: Tensor, count: int) -> Ways:
@@ -54,9 +55,9 @@ def principal(mu: Tensor, count: int) -> Ways:
     _, spread, ways = torch.linalg.svd(centred, full_matrices=False)
     deviation = spread / max(1, len(mu) - 1) ** 0.5
     share = spread.square() / spread.square().sum().clamp(min=1e-12)
-    names = (f"direction {i + 1}, {float(share[i]):.0%} of the variance" for i in range(count))
     kept = min(count, len(ways))
-    return Ways(deviation[:kept, None] * ways[:kept], tuple(names)[:kept])
+    names = tuple(f"direction {i + 1}, {float(share[i]):.0%} of the variance" for i in range(kept))
+    return Ways(deviation[:kept, None] * ways[:kept], names)
 
 
 def mean_difference(mu: Tensor, has: Tensor) -> Tensor:
@@ -70,7 +71,8 @@ def mean_difference(mu: Tensor, has: Tensor) -> Tensor:
             f"{yes} of {len(has)} faces have this attribute; a direction needs {FEWEST} with it "
             f"and {FEWEST} without"
         )
-    return mu[has].mean(dim=0) - mu[~has].mean(dim=0)
+    difference: Tensor = mu[has].mean(dim=0) - mu[~has].mean(dim=0)
+    return difference
 
 
 def classifier_normal(mu: Tensor, has: Tensor) -> Tensor:
@@ -86,4 +88,5 @@ def classifier_normal(mu: Tensor, has: Tensor) -> Tensor:
     ridge = RIDGE * covariance.diagonal().mean().clamp(min=1e-8)
     normal = torch.linalg.solve(covariance + ridge * torch.eye(mu.shape[1]), difference)
     unit = normal / normal.norm().clamp(min=1e-12)
-    return (difference @ unit) * unit
+    length: Tensor = difference @ unit
+    return length * unit

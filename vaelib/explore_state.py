@@ -24,8 +24,16 @@ USED = 500  # of them behind the order of directions: these are drawn when the p
 MOST_KEPT = 40  # then the oldest goes
 
 # What directions are offered for, as far as the faces have them, by CelebA's names.
-ATTRIBUTES = ("Smiling", "Eyeglasses", "Male", "Young")
-ATTRIBUTES += ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+ATTRIBUTES = (
+    "Smiling",
+    "Eyeglasses",
+    "Male",
+    "Young",
+    "Black_Hair",
+    "Blond_Hair",
+    "Brown_Hair",
+    "Gray_Hair",
+)
 
 WAYS = ("single latents, by KL", "principal directions")
 METHODS = ("difference of means", "normal of a linear classifier")

@@ -19,7 +19,7 @@ PAUSE = 0.02  # seconds after a picture in which the page can be heard, before t
 WIDTH = 96  # of a face on the page: two pixels for each of its own
 
 
-class Words(anywidget.AnyWidget):  # type: ignore[misc]
+class Words(anywidget.AnyWidget):
     """A line that is announced to those who cannot see it."""
 
     _esm, _css = SCRIPT, STYLE
@@ -43,7 +43,7 @@ class Words(anywidget.AnyWidget):  # type: ignore[misc]
                 self.say("")
 
 
-class Faces(anywidget.AnyWidget):  # type: ignore[misc]
+class Faces(anywidget.AnyWidget):
     """Faces as one picture, wrapped to the page's width or in rows with names, clicked or not."""
 
     _esm, _css = SCRIPT, STYLE
@@ -79,7 +79,7 @@ class Faces(anywidget.AnyWidget):  # type: ignore[misc]
             self.clicked(index)
 
 
-class Picture(anywidget.AnyWidget):  # type: ignore[misc]
+class Picture(anywidget.AnyWidget):
     """One picture of any size."""
 
     _esm, _css = SCRIPT, STYLE
@@ -88,7 +88,7 @@ class Picture(anywidget.AnyWidget):  # type: ignore[misc]
     alt = traitlets.Unicode().tag(sync=True)
 
 
-class Range(anywidget.AnyWidget):  # type: ignore[misc]
+class Range(anywidget.AnyWidget):
     """A slider of the browser's own: the keyboard moves it, and its label is told with it."""
 
     _esm, _css = SCRIPT, STYLE
@@ -103,7 +103,7 @@ class Range(anywidget.AnyWidget):  # type: ignore[misc]
     ends = traitlets.Bytes().tag(sync=True)  # two faces as one PNG, drawn at the slider's ends
 
 
-class Drop(anywidget.AnyWidget):  # type: ignore[misc]
+class Drop(anywidget.AnyWidget):
     """A place for a file: chosen with a button or dropped; its content comes here in pieces."""
 
     _esm, _css = SCRIPT, STYLE
@@ -131,7 +131,7 @@ class Drop(anywidget.AnyWidget):  # type: ignore[misc]
         self.send({"read": True})
 
 
-class Save(anywidget.AnyWidget):  # type: ignore[misc]
+class Save(anywidget.AnyWidget):
     """A button that hands a file to the browser; nothing is written on this side."""
 
     _esm, _css = SCRIPT, STYLE

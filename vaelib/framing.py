@@ -91,7 +91,9 @@ def read(content: bytes) -> Photo:
 
 
 def _opened(content: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(content), formats=FORMATS)
+    Image.init()  # or Pillow would know of some formats only
+    known = [kind for kind in FORMATS if kind in Image.OPEN]
+    return Image.open(io.BytesIO(content), formats=known)
 
 
 def too_large(size: int) -> str:
@@ -149,7 +151,7 @@ def shown(image: Image.Image, frame: Frame, height: int) -> Image.Image:
     small = image.resize((max(1, round(image.width * scale)), height), Image.Resampling.BILINEAR)
     left, top, right, bottom = (scale * side for side in frame.box(image.size))
     dark = Image.blend(small, Image.new("RGB", small.size, "black"), 0.5)
-    inside = tuple(round(side) for side in (left, top, right, bottom))
+    inside = (round(left), round(top), round(right), round(bottom))
     dark.paste(small.crop(inside), inside[:2])
     pen = ImageDraw.Draw(dark)
     pen.rectangle((left, top, right - 1, bottom - 1), outline="white", width=2)
@@ -200,7 +202,7 @@ def _tried(size: tuple[int, int]) -> list[Frame]:
         frames = [frame for zoom in GUESSED_ZOOMS for frame in _places(size, zoom, steps)]
         if len(frames) <= MOST_TRIED:
             break
-    return frames
+    return frames[:: math.ceil(len(frames) / MOST_TRIED)]  # of a long strip there are still more
 
 
 def _places(size: tuple[int, int], zoom: float, steps: int) -> list[Frame]:
