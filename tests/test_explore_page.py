@@ -231,7 +231,7 @@ def test_a_face_that_is_clicked_becomes_an_end(opened: Opened) -> None:
     opened.page.get_by_role("button", name=name, exact=True).first.click()
     opened.see("kept 1, lam-1e-5 seed 0 face 3: to be found")
     options = opened.page.get_by_label("From").locator("option").all_text_contents()
-    assert options[0].split() == "kept 1, lam-1e-5 seed 0 face 3".split()
+    assert options[0].split() == ["kept", "1,", "lam-1e-5", "seed", "0", "face", "3"]
 
 
 def test_a_click_draws_another_noise_through_all_models(opened: Opened) -> None:

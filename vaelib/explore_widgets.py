@@ -33,14 +33,13 @@ class Words(anywidget.AnyWidget):
             self.words, self.wrong = words, wrong
 
     def spoken(self, do: Callable[[], None]) -> None:
-        """Do it; what cannot be done is said here, and no longer once it can."""
+        """Do it; what cannot be done is said here, until the next time."""
+        if self.wrong:
+            self.say("")
         try:
             do()
         except InputError as error:
             self.say(str(error), wrong=True)
-        else:
-            if self.wrong:
-                self.say("")
 
 
 class Faces(anywidget.AnyWidget):
