@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vaelib import explore_state, latent, paths, shelf, study
-from vaelib.config import SEVEN
-from vaelib.data import FaceSet, load
+from vaelib import explore_state, judge, latent, paths, shelf, study
+from vaelib.config import PRESETS, SEVEN
+from vaelib.data import FaceSet, load, to_uint8
+from vaelib.errors import InputError
 from vaelib.explore import Explorer
 from vaelib.explore_attributes import Attributes
 from vaelib.explore_draw import GRID, Compare, Generate
@@ -99,8 +100,8 @@ def test_attributes_are_offered_by_the_names_of_the_data(desk: Desk) -> None:
 def test_without_a_run_the_smoke_base_model_is_trained_and_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preset = replace(explore_state.PRESETS["smoke"], images=(64,))
-    monkeypatch.setitem(explore_state.PRESETS, "smoke", preset)
+    preset = replace(PRESETS["smoke"], images=(64,))
+    monkeypatch.setitem(PRESETS, "smoke", preset)
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     found = open_desk("synthetic")
     assert found.models.names == ("lam-1e-5",)
@@ -143,7 +144,7 @@ def test_a_click_keeps_the_face_that_was_clicked(desk: Desk) -> None:
     panel = Generate(desk)
     panel.faces._heard(None, {"clicked": 7}, [])
     (kept,) = desk.kept.values()
-    assert torch.equal(kept, explore_state.data.to_uint8(shown(panel.faces)[7]))
+    assert torch.equal(kept, to_uint8(shown(panel.faces)[7]))
 
 
 @pytest.mark.parametrize("index", [-1, GRID, "2", None])
@@ -251,7 +252,7 @@ def test_a_slider_at_its_end_shows_the_face_that_is_drawn_there(desk: Desk) -> N
     panel = Traverse(desk)
     panel.sliders[1].value = panel.sliders[1].max
     ends = np.asarray(Image.open(io.BytesIO(panel.sliders[1].ends)))
-    drawn = explore_state.data.to_uint8(shown(panel.faces))[0].permute(1, 2, 0).numpy()
+    drawn = to_uint8(shown(panel.faces))[0].permute(1, 2, 0).numpy()
     assert np.abs(drawn.astype(int) - ends[:, 48:].astype(int)).max() <= 1
 
 
@@ -308,11 +309,11 @@ def test_a_judge_that_is_not_trained_is_not_called(desk: Desk) -> None:
 def judged(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk whose judge has learnt from next to nothing."""
     monkeypatch.setattr(paths, "RUNS", tmp_path)
-    monkeypatch.setattr(explore_state.judge, "MOST_IMAGES", 128)
-    explore_state.judge.judge_of.cache_clear()
+    monkeypatch.setattr(judge, "MOST_IMAGES", 128)
+    judge.judge_of.cache_clear()
     desk.call_judge()
     yield desk
-    explore_state.judge.judge_of.cache_clear()
+    judge.judge_of.cache_clear()
 
 
 def test_a_judge_that_was_trained_is_known_to_be(judged: Desk) -> None:
@@ -336,7 +337,7 @@ def test_a_photo_is_shown_with_the_reconstructions_of_all_models(desk: Desk) -> 
     assert framed.dtype == torch.uint8
     expected = latent.reconstruct(desk.models.model("centred"), framed)
     drawn = shown(panel.faces)[-1:]
-    assert torch.equal(drawn, explore_state.data.to_uint8(expected))
+    assert torch.equal(drawn, to_uint8(expected))
 
 
 def test_a_framed_photo_becomes_an_end(desk: Desk) -> None:
@@ -435,7 +436,7 @@ def test_an_error_is_said_until_it_is_over() -> None:
     words = Words()
 
     def refuse() -> None:
-        raise explore_state.InputError("too large")
+        raise InputError("too large")
 
     words.spoken(refuse)
     assert (words.words, words.wrong) == ("too large", True)

@@ -88,5 +88,5 @@ def classifier_normal(mu: Tensor, has: Tensor) -> Tensor:
     ridge = RIDGE * covariance.diagonal().mean().clamp(min=1e-8)
     normal = torch.linalg.solve(covariance + ridge * torch.eye(mu.shape[1]), difference)
     unit = normal / normal.norm().clamp(min=1e-12)
-    length: Tensor = difference @ unit
-    return length * unit
+    along: Tensor = (difference @ unit) * unit
+    return along

@@ -255,6 +255,9 @@ const kinds = { words, faces, photo, range, drop, save };
 export default {
   render({ model, el }) {
     el.classList.add("vae");
+    // JupyterLab would take arrow keys for its cells, and "d" twice for the end of one.
+    el.dataset.lmSuppressShortcuts = "true";
+    el.addEventListener("keydown", (event) => event.stopPropagation());
     return kinds[model.get("kind")](model, el);
   },
 };

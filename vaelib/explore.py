@@ -4,6 +4,7 @@ The panels share a desk: a face that is kept in one can be chosen in the others.
 """
 
 import ipywidgets as widgets
+import torch
 
 from vaelib.explore_attributes import Attributes
 from vaelib.explore_draw import Compare, Generate
@@ -24,6 +25,9 @@ class Explorer:
 
     def _open(self, data: str, preset: str, name: str) -> None:
         self.desk = open_desk(data, preset, name)
+        # A face is too little work to share: on a machine whose cores are busy, threads that wait
+        # for each other take a hundred times as long as one alone.
+        torch.set_num_threads(1)
         self.words.say(self.desk.note)
 
     def models(self) -> widgets.Widget:

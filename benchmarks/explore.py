@@ -1,0 +1,94 @@
+"""How long the explorer takes from a slider to a picture, for one model and for all seven.
+
+    python -m benchmarks.explore [--rounds N]
+
+Timed from the message of a moved slider to the one that carries the picture: decoding, drawing and
+encoding, as the notebook does it. The models are untrained, which changes nothing in their cost.
+Writes benchmarks/results/explore.json.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vaelib import data, files, paths, provenance, runs, shelf
+from vaelib.config import SEVEN
+from vaelib.explore_draw import Generate
+from vaelib.explore_state import Desk
+from vaelib.explore_ways import Interpolate, Traverse
+from vaelib.model import new_model
+
+RESULT = paths.ROOT / "benchmarks" / "results" / "explore.json"
+TARGETS = {"one_model": 100, "seven_models": 400}  # milliseconds
+WARM_UP = 5
+
+
+def untrained(folder: Path, fingerprint: str) -> shelf.Shelf:
+    """The seven models, as if their training had just begun."""
+    for name, experiment in SEVEN.items():
+        weights = new_model(experiment).state_dict()
+        runs.finish(folder / name, experiment, [], {"fingerprint": fingerprint}, weights)
+    return shelf.look(folder, fingerprint)
+
+
+def milliseconds(move: Callable[[int], None], rounds: int) -> dict[str, float]:
+    """Median and slowest of twenty of so many moves; each must differ from the one before."""
+    taken = []
+    for step in range(WARM_UP + rounds):
+        started = time.perf_counter()
+        move(step)
+        taken.append(1_000 * (time.perf_counter() - started))
+    ordered = sorted(taken[WARM_UP:])
+    slow = ordered[int(0.95 * (len(ordered) - 1))]
+    return {"median": round(statistics.median(ordered), 1), "of_20_slowest": round(slow, 1)}
+
+
+def measure(desk: Desk, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each slider."""
+    grid, way, along = Generate(desk), Interpolate(desk), Traverse(desk)
+
+    def hotter(step: int) -> None:
+        grid.temperature.value = 0.5 + (step % 50) / 100
+
+    def further(step: int) -> None:
+        way.share.value = (step % 97) / 97
+
+    def sideways(step: int) -> None:
+        along.sliders[0].value = (step % 59) / 30
+
+    seven = milliseconds(further, rounds)
+    way.model.value = "lam-1e-5"
+    return {
+        "one_model": milliseconds(further, rounds),
+        "seven_models": seven,
+        "traverse": milliseconds(sideways, rounds),
+        "grid_of_24": milliseconds(hotter, rounds),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=100)
+    asked = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # as the explorer does
+    faces = data.load("synthetic", "smoke")
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(faces, untrained(Path(folder), faces.fingerprint))
+        result: dict[str, Any] = {
+            "milliseconds": measure(desk, asked.rounds),
+            "targets": TARGETS,
+            "rounds": asked.rounds,
+            "machine": provenance.environment(torch.device("cpu")),
+        }
+    files.write_json(RESULT, result)
+    print(RESULT.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
