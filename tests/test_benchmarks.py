@@ -20,7 +20,7 @@ from vaelib.train import train_or_load
 
 sys.path.insert(0, str(paths.ROOT))  # the benchmarks are not installed
 
-from benchmarks import ceiling, outcome, peers, tables, training
+from benchmarks import ceiling, explore, outcome, peers, tables, training
 
 SMALL = ["--json", "--rounds", "1", "--images", "32", "--batch-size", "16", "--faces", "64"]
 
@@ -142,3 +142,20 @@ def test_it_is_found_as_a_file_and_as_a_module(how: list[str]) -> None:
     assert done.returncode == 2
     assert "every number must be at least 1" in done.stderr
     assert not done.stdout
+
+
+def test_the_explorer_is_timed_for_one_model_and_for_seven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore, "RESULT", tmp_path / "explore.json")
+    monkeypatch.setattr(explore, "WARM_UP", 1)
+    explore.main(["--rounds", "2"])
+    told = json.loads((tmp_path / "explore.json").read_text(encoding="utf-8"))
+    assert set(told["targets"]) <= set(told["milliseconds"])
+    assert all(sound(time) for each in told["milliseconds"].values() for time in each.values())
+
+
+def test_the_explorer_was_quick_enough_where_it_was_timed() -> None:
+    told = json.loads(explore.RESULT.read_text(encoding="utf-8"))
+    for name, most in told["targets"].items():
+        assert told["milliseconds"][name]["of_20_slowest"] < most
