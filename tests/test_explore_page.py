@@ -210,6 +210,18 @@ def test_a_slider_changes_the_faces_of_all_seven_models(opened: Opened) -> None:
     assert len(set(after)) == 7
 
 
+def test_play_moves_the_slider_until_it_is_paused(opened: Opened) -> None:
+    group = "faces at this place of the way"
+    opened.page.get_by_role("button", name="Play").click()
+    first = opened.changed(group, opened.drawn(group))
+    opened.changed(group, first)
+    opened.page.get_by_role("button", name="Pause").click()
+    opened.page.wait_for_timeout(1_000)
+    still = opened.drawn(group)
+    opened.page.wait_for_timeout(500)
+    assert opened.drawn(group) == still
+
+
 def test_the_keyboard_moves_a_slider(opened: Opened) -> None:
     before = opened.drawn("the face at all sliders")
     slider = opened.page.get_by_role("slider", name=re.compile("nats")).first
@@ -262,6 +274,21 @@ def test_a_photo_is_reconstructed_by_all_seven_models(opened: Opened) -> None:
     assert len(set(shown)) == 8
     captions = opened.page.get_by_role("group", name=group).locator("figcaption")
     assert captions.all_text_contents() == ["your photo, framed", *SEVEN]
+
+
+def test_a_photo_can_be_dropped(opened: Opened) -> None:
+    group = "your photo and its reconstructions"
+    before = opened.drawn(group)
+    opened.page.evaluate(
+        """bytes => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([new Uint8Array(bytes)], "other.jpg", { type: "image/jpeg" }));
+          document.querySelector(".vae-drop").dispatchEvent(
+            new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }""",
+        list(portrait((178, 218), quality=60)),
+    )
+    opened.changed(group, before)
 
 
 def test_zooming_changes_the_framed_photo_and_its_reconstructions(opened: Opened) -> None:
