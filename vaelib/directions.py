@@ -78,8 +78,8 @@ def mean_difference(mu: Tensor, has: Tensor) -> Tensor:
 def classifier_normal(mu: Tensor, has: Tensor) -> Tensor:
     """The normal of Fisher's linear classifier of an attribute, (latent,).
 
-    As long as the means of both groups are apart along it, so that a step of 1 leads from one to
-    the other for this direction as for `mean_difference`, whose arguments and errors it shares.
+    As long as the difference of means, so that a step of 1 is as far for both; it shares the
+    arguments and errors of `mean_difference`.
     """
     difference = mean_difference(mu, has)
     yes, no = mu[has], mu[~has]
@@ -87,6 +87,5 @@ def classifier_normal(mu: Tensor, has: Tensor) -> Tensor:
     covariance = within.T @ within / max(1, len(within) - 2)
     ridge = RIDGE * covariance.diagonal().mean().clamp(min=1e-8)
     normal = torch.linalg.solve(covariance + ridge * torch.eye(mu.shape[1]), difference)
-    unit = normal / normal.norm().clamp(min=1e-12)
-    along: Tensor = (difference @ unit) * unit
-    return along
+    scaled: Tensor = normal * (difference.norm() / normal.norm().clamp(min=1e-12))
+    return scaled

@@ -17,7 +17,7 @@ from vaelib.explore_widgets import (
     row,
 )
 
-STRONGEST = 3.0  # times the way from the mean without to the mean with the attribute
+STRONGEST = 3.0  # times as far as the means with and without the attribute are apart
 
 
 class Attributes:
@@ -36,7 +36,7 @@ class Attributes:
         self.attribute = choice("Attribute", options)
         self.method = choice("Direction", METHODS)
         self.strength = Range(
-            label="Strength (1: from the mean without to the mean with)",
+            label="Strength (1: as far as both means are apart)",
             min=-STRONGEST,
             max=STRONGEST,
             step=0.05,
