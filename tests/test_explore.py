@@ -301,7 +301,7 @@ def test_without_attributes_the_panel_says_so(flat_faces: FaceSet, desk: Desk) -
 
 
 def test_a_judge_that_is_not_trained_is_not_called(desk: Desk) -> None:
-    assert not desk.judge_is_trained()
+    assert not judge.is_trained(desk.faces)
     assert Attributes(desk).faces.labels == ["before", "after"]
 
 
@@ -314,10 +314,6 @@ def judged(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     desk.call_judge()
     yield desk
     judge.judge_of.cache_clear()
-
-
-def test_a_judge_that_was_trained_is_known_to_be(judged: Desk) -> None:
-    assert judged.judge_is_trained()
 
 
 def test_the_judges_chance_stands_by_each_face(judged: Desk) -> None:

@@ -16,6 +16,7 @@ from vaelib.explore_widgets import (
     end_choice,
     row,
 )
+from vaelib.judge import is_trained
 
 STRONGEST = 3.0  # times as far as the means with and without the attribute are apart
 
@@ -48,7 +49,7 @@ class Attributes:
             control.observe(self.draw, "value")
         controls = row(self.model, self.face, self.attribute, self.method)
         self.view = column(controls, self.strength, row(self.ask), self.words, self.faces)
-        if desk.judge_is_trained():
+        if is_trained(desk.faces):
             self._ask()
         self.words.spoken(self._draw)
 

@@ -1,6 +1,5 @@
 """What the explorer's panels share: faces, models, and the faces that were kept on the way."""
 
-import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -108,14 +107,6 @@ class Desk:
         has = self.faces.where(attribute)[self.studied]
         learn = directions.mean_difference if method == METHODS[0] else directions.classifier_normal
         return learn(self.side(model, STUDIED).mu, has)
-
-    def judge_is_trained(self) -> bool:
-        """Whether the judge of these faces can be loaded at once."""
-        # As `judge_of` names its folder; a test tells when that changes.
-        texts = [file.read_text(encoding="utf-8") for file in judge.CODE]
-        told = "".join([self.faces.fingerprint, *texts])
-        key = hashlib.sha256(told.encode()).hexdigest()[:10]
-        return (paths.RUNS / self.faces.name / f"judge-{key}" / "judge.json").exists()
 
     def call_judge(self) -> Judge:
         """The judge of these faces, trained now if it was not before."""
