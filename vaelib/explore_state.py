@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vaelib import data, directions, judge, latent, paths, shelf, sources
+from vaelib import data, directions, judge, latent, lists, paths, shelf, sources
 from vaelib import device as hardware
 from vaelib.config import BASE, PRESETS, SEVEN, at_preset
 from vaelib.data import FaceSet, evenly
@@ -96,8 +96,9 @@ class Desk:
     @property
     def attributes(self) -> tuple[str, ...]:
         """Which of ATTRIBUTES these faces have."""
-        known = {name.lower(): name for name in self.faces.attribute_names}
-        return tuple(known[name.lower()] for name in ATTRIBUTES if name.lower() in known)
+        known = {lists.same_name(name): name for name in self.faces.attribute_names}
+        asked = [lists.same_name(name) for name in ATTRIBUTES]
+        return tuple(known[name] for name in asked if name in known)
 
     def towards(self, model: str, attribute: str, method: str) -> Tensor:
         """The direction (latent,) of an attribute; method: one of METHODS.
