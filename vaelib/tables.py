@@ -142,6 +142,23 @@ def of_verdicts(claims: Mapping[str, Mapping[str, Any]]) -> Table:
     return ["", "claim", "effect", "holds if", "verdict"], rows
 
 
+def of_verdicts_on(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """What is claimed, and what follows with its effect on each of several sets of faces."""
+    names = list(next(iter(data.values())))
+    rows = [
+        [
+            name,
+            next(iter(data.values()))[name]["claim"],
+            *(
+                f"{of['verdict']}, {_from_to([of['effect'], *of['interval']])}"
+                for of in (claims[name] for claims in data.values())
+            ),
+        ]
+        for name in names
+    ]
+    return ["", "claim", *data], rows
+
+
 def of_weights(lams: Sequence[float]) -> Table:
     """The weight of the KL in other programs, on our scale, and ours on the common one.
 
