@@ -55,7 +55,7 @@ MEASURES = {
     "middle": "how much more probably its middle was deformed than its ends; [-1, 1]",
     "skin_travel": "change of skin tone from end to end; L* in [0, 100]",
     "pose_travel": "change of pose from end to end: yaw on procedural faces, else side light",
-    "hair_travel": "change of hair colour from end to end; [0, 1]",
+    "hair_travel": "change of hair colour from end to end, of those that can be told; [0, 1]",
 }
 
 
@@ -233,9 +233,9 @@ def _of_interpolations(model: VAE, reference: HeldOut) -> Measured:
         "skin_travel": _change(measures.skin_tone(images.flatten(0, 1))),
         "pose_travel": _change(pose),
     }
-    if reference.judge.can_tell(*HAIR):
-        places = [reference.judge.place(name) for name in HAIR]
-        colours = told.probabilities[:, places].view(-1, STEPS, len(HAIR))
+    places = [reference.judge.place(name) for name in HAIR if reference.judge.can_tell(name)]
+    if len(places) > 1:
+        colours = told.probabilities[:, places].view(-1, STEPS, len(places))
         change = (colours[:, -1] - colours[:, 0]).abs().sum(dim=1) / 2
         taken["hair_travel"] = measures.mean(change.clamp(max=1))
     return taken
