@@ -44,6 +44,13 @@ def test_a_misspelt_parameter_is_refused_before_anything_runs(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_a_misspelt_parameter_is_refused_before_a_copy_is_made(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    with pytest.raises(InputError, match=r"small\.ipynb has no parameter 'deptj'; it has depth"):
+        execution.with_parameters(source, tmp_path / "copy.ipynb", {"deptj": 7})
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> None:
     source = notebook(tmp_path, "print(1)", "raise ValueError('no such face')", "print(2)")
     with pytest.raises(

@@ -28,6 +28,7 @@ from vaelib import faces, paths, study
 from vaelib.app import NOTEBOOK, parameterised
 from vaelib.config import SEVEN
 from vaelib.data import load
+from vaelib.execution import Parameters
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -38,7 +39,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 PANELS = ("Generate", "Interpolate", "Traverse", "Attributes", "Your own photo", "Compare")
 WAIT = 120_000  # milliseconds: models load while other tests run
-PARAMETERS = {"data": "synthetic", "preset": "smoke", "name": ""}
+PARAMETERS: Parameters = {"data": "synthetic", "preset": "smoke", "name": ""}
 TOKEN = "a-token-of-the-tests"
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 

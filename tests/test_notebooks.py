@@ -12,11 +12,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from papermill.execute import execute_notebook
 from PIL import Image
 from pypdf import PdfReader
 
 from vaelib import paths
+from vaelib.execution import Parameters, with_parameters
 from vaelib.reproduce import NOTEBOOKS
 
 FIGURES = [f"fig{number:02}.png" for number in range(1, 15)]
@@ -125,12 +125,10 @@ def test_the_terminal_tells_notebook_model_and_progress(smoke: Smoke) -> None:
 def test_committed_outputs_hold_in_the_smoke_preset_too(smoke: Smoke, tmp_path: Path) -> None:
     # nbval knows no parameters, so it is given copies that carry them. Only cells marked
     # NBVAL_CHECK_OUTPUT are compared: those print the same in every preset.
-    parameters = {"data": "synthetic", "preset": "smoke", "out": str(smoke.out)}
+    parameters: Parameters = {"data": "synthetic", "preset": "smoke", "out": str(smoke.out)}
     for name in NOTEBOOKS:
         copy = tmp_path / f"{name}.ipynb"
-        execute_notebook(
-            paths.NOTEBOOKS / copy.name, copy, parameters, prepare_only=True, progress_bar=False
-        )
+        with_parameters(paths.NOTEBOOKS / copy.name, copy, parameters)
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],

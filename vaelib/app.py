@@ -7,14 +7,13 @@ have the token of its address. It asks nothing of any other server.
 import socket
 import tempfile
 from pathlib import Path
-from typing import Any
 
-import papermill
 from traitlets.config import Config
 from voila.app import Voila
 
 from vaelib import paths
 from vaelib.errors import InputError, OneLineParser, exit_with
+from vaelib.execution import Parameters, for_any_folder, with_parameters
 
 NOTEBOOK = "07_explore.ipynb"
 TEMPLATE = Path(__file__).with_name("page")
@@ -45,11 +44,10 @@ def settings(port: int, browser: bool) -> Config:
     return told
 
 
-def parameterised(folder: Path, parameters: dict[str, Any]) -> Path:
+def parameterised(folder: Path, parameters: Parameters) -> Path:
     """A copy of the notebook in this folder that carries the parameters."""
     copy = folder / NOTEBOOK
-    source = paths.NOTEBOOKS / NOTEBOOK
-    papermill.execute_notebook(source, copy, parameters, prepare_only=True, progress_bar=False)
+    with_parameters(paths.NOTEBOOKS / NOTEBOOK, copy, parameters)
     return copy
 
 
@@ -64,7 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     if not 1024 <= asked.port <= 65535:
         exit_with(InputError(f"port is {asked.port}; it must lie between 1024 and 65535"))
-    some = {"data": asked.data, "preset": asked.preset, "name": asked.name}
+    data = for_any_folder(asked.data)
+    some: Parameters = {"data": data, "preset": asked.preset, "name": asked.name}
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
         notebook = parameterised(Path(folder), some)
         Page.launch_instance([str(notebook)], config=settings(asked.port, not asked.no_browser))

@@ -84,6 +84,20 @@ def check_parameters(source: Path, parameters: Parameters) -> None:
         )
 
 
+def with_parameters(source: Path, prepared: Path, parameters: Parameters) -> None:
+    """A copy of a notebook that carries the parameters and was not run, for other programs to run.
+
+    Raises InputError for a parameter that the notebook does not have.
+    """
+    check_parameters(source, parameters)
+    execute_notebook(source, prepared, parameters, prepare_only=True, progress_bar=False)
+
+
+def for_any_folder(data: str) -> str:
+    """The data as asked for here, in words that a notebook in another folder understands."""
+    return data if data in ("auto", "synthetic") else str(Path(data).absolute())
+
+
 def keep_outputs(executed: Path, committed: Path) -> None:
     """Put the outputs of an executed notebook into the notebook it was made from."""
     notebook = nbformat.read(committed, as_version=4)

@@ -19,6 +19,7 @@ from vaelib.execution import (
     NotebookFailed,
     Parameters,
     check_parameters,
+    for_any_folder,
     keep_outputs,
     run_notebook,
 )
@@ -126,9 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module="papermill")
     started = time.monotonic()
     out = Path(asked.out).absolute() if asked.out else paths.ROOT
-    data = asked.data
-    if data not in ("auto", "synthetic"):
-        data = str(Path(data).absolute())
+    data = for_any_folder(asked.data)
     try:
         budgets = (asked.images, asked.side_images)
         study = open_study(data, asked.preset, asked.name, str(out), asked.seed, *budgets)
