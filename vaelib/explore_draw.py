@@ -58,6 +58,16 @@ def usable(desk: Desk, name: str, words: Words) -> list[str]:
     return found
 
 
+def seed_choice(other: str) -> tuple[widgets.BoundedIntText, widgets.Button]:
+    """A seed to type, and a button with these words that goes on to the next one."""
+    seed = number("Seed", 0, 0, LARGEST_SEED)
+
+    def next_one() -> None:
+        seed.value = (seed.value + 1) % LARGEST_SEED
+
+    return seed, button(other, next_one)
+
+
 class Generate:
     """A grid of faces from the prior; a click keeps one."""
 
@@ -65,7 +75,7 @@ class Generate:
         self.desk = desk
         self.words = Words()
         self.model = one_model(desk)
-        self.seed = number("Seed", 0, 0, LARGEST_SEED)
+        self.seed, again = seed_choice("Other faces")
         self.temperature = Range(
             label="Temperature (1 is the prior)", value=1.0, max=HOTTEST, step=0.05
         )
@@ -73,7 +83,6 @@ class Generate:
         self.draw = Paced(self.words, self._draw)
         for control in (self.model, self.seed, self.temperature):
             control.observe(self.draw, "value")
-        again = button("Other faces", self._again)
         controls = row(self.model, self.seed, again, wide(self.temperature))
         self.view = column(controls, self.words, self.faces)
         self.words.spoken(self._draw)
@@ -82,9 +91,6 @@ class Generate:
         model = self.desk.models.model(self.model.value)
         z = latent.noise(GRID, model.latent, self.seed.value) * self.temperature.value
         self.faces.show(latent.decode(model, z))
-
-    def _again(self) -> None:
-        self.seed.value = (self.seed.value + 1) % LARGEST_SEED
 
     def keep(self, index: int) -> None:
         """Keep the face of this place in the grid."""
@@ -100,11 +106,10 @@ class Compare:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.words = Words()
-        self.seed = number("Seed", 0, 0, LARGEST_SEED)
+        self.seed, again = seed_choice("Draw again")
         self.faces = Faces("one noise through all models", self.keep, width=144)
         self.draw = Paced(self.words, self._draw)
         self.seed.observe(self.draw, "value")
-        again = button("Draw again", self._again)
         self.view = column(row(self.seed, again), self.words, self.faces)
         self.words.spoken(self._draw)
 
@@ -114,9 +119,6 @@ class Compare:
         noises = [latent.noise(1, model.latent, self.seed.value) for model in models]
         pairs = zip(models, noises, strict=True)
         self.faces.show(torch.cat([latent.decode(model, z) for model, z in pairs]), names)
-
-    def _again(self) -> None:
-        self.seed.value = (self.seed.value + 1) % LARGEST_SEED
 
     def keep(self, index: int) -> None:
         """Keep what the model of this place has drawn."""

@@ -20,7 +20,7 @@ from vaelib.config import IMAGE_SHAPE
 from vaelib.data import to_float
 from vaelib.errors import InputError
 from vaelib.model import VAE
-from vaelib.photos import CELEBA_ASPECT, MOST_PIXELS, why_broken
+from vaelib.photos import CELEBA_ASPECT, MOST_PIXELS, rgb, why_broken
 
 MOST_BYTES = 20_000_000
 # Read by Pillow itself: a format such as EPS would start another program.
@@ -78,7 +78,7 @@ def read(content: bytes) -> Photo:
             image.draft(None, (LONGEST, LONGEST))
             image.load()
             upright = ImageOps.exif_transpose(image)
-            return Photo(_reduced(_on_white(upright)), notes)
+            return Photo(_reduced(rgb(upright)), notes)
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -114,16 +114,6 @@ def _notes(image: Image.Image) -> list[str]:
     if image.mode in ("1", "L", "LA") or image.mode.startswith("I"):
         notes.append("it is gray; the models have learnt coloured faces only")
     return notes
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip
-        gray = np.asarray(image).astype(np.float64) / 257
-        image = Image.fromarray(gray.round().clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
 
 
 def _reduced(image: Image.Image) -> Image.Image:

@@ -76,7 +76,7 @@ def _any_image(content: bytes, tolerance: float) -> Image.Image:
         draft = image.draft(None, LEAST[::-1] if turned else LEAST)
         image.load()
         # Of a reduced photo the last row and column may be there in part: where it really ends.
-        small = framed(_rgb(image), tolerance, draft[1][2:] if draft else image.size, turned)
+        small = framed(rgb(image), tolerance, draft[1][2:] if draft else image.size, turned)
         if orientation != 1:
             small.info = image.info  # has the orientation: turning the small image is cheaper
             small = ImageOps.exif_transpose(small)
@@ -113,7 +113,7 @@ def _centred(across: float, down: float, aspect: float) -> tuple[int, int, int, 
     return round(left), round(top), round(left + wide), round(top + high)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
     """The image in RGB, alpha laid on white, 16-bit grey scaled to 8 bits (Pillow would clip)."""
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.float64) / 257

@@ -144,17 +144,17 @@ def of_verdicts(claims: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def of_verdicts_on(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """What is claimed, and what follows with its effect on each of several sets of faces."""
-    names = list(next(iter(data.values())))
+    first = next(iter(data.values()))
     rows = [
         [
             name,
-            next(iter(data.values()))[name]["claim"],
+            first[name]["claim"],
             *(
                 f"{of['verdict']}, {_from_to([of['effect'], *of['interval']])}"
                 for of in (claims[name] for claims in data.values())
             ),
         ]
-        for name in names
+        for name in first
     ]
     return ["", "claim", *data], rows
 
