@@ -22,12 +22,15 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.peers import DECODER, ENCODER, SHAPE
-from vaelib import device as hardware
+from vaelib.training import hardware
 
 TRIES = 5
 CUDA_REPEATS, CUDA_BATCH = 20, 4096  # calls in a try, because each returns before it is done
 COPIED = 2**30  # bytes
-PROFILED_STEPS = (48, 144)  # multiples of the points of a loss curve, see vaelib.fit.STAGES
+PROFILED_STEPS = (
+    48,
+    144,
+)  # multiples of the points of a loss curve, see vaelib.training.loop.STAGES
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 

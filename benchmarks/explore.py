@@ -17,24 +17,26 @@ from typing import Any
 
 import torch
 
-from vaelib import data, files, paths, provenance, runs, shelf
+from vaelib import data
 from vaelib.config import SEVEN
-from vaelib.explore_draw import Generate
-from vaelib.explore_state import Desk
-from vaelib.explore_ways import Interpolate, Traverse
+from vaelib.explore.draw import Generate
+from vaelib.explore.state import Desk
+from vaelib.explore.ways import Interpolate, Traverse
 from vaelib.model import new_model
+from vaelib.support import files, paths, provenance
+from vaelib.training import run_index, runs
 
 RESULT = paths.ROOT / "benchmarks" / "results" / "explore.json"
 TARGETS = {"one_model": 100, "seven_models": 400}  # milliseconds
 WARM_UP = 5
 
 
-def untrained(folder: Path, fingerprint: str) -> shelf.Shelf:
+def untrained(folder: Path, fingerprint: str) -> run_index.RunIndex:
     """The seven models, as if their training had just begun."""
     for name, experiment in SEVEN.items():
         weights = new_model(experiment).state_dict()
         runs.finish(folder / name, experiment, [], {"fingerprint": fingerprint}, weights)
-    return shelf.look(folder, fingerprint)
+    return run_index.look(folder, fingerprint)
 
 
 def milliseconds(move: Callable[[int], None], rounds: int) -> dict[str, float]:

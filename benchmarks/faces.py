@@ -11,8 +11,9 @@ import time
 
 import torch
 
-from vaelib import faces, paths, provenance
-from vaelib.files import write_json
+from vaelib.faces import render
+from vaelib.support import paths, provenance
+from vaelib.support.files import write_json
 
 RESULT = paths.ROOT / "benchmarks" / "results" / "faces.json"
 
@@ -22,12 +23,12 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
-    faces.generate(1_000, 1)
+    render.generate(1_000, 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rates = []
     for _ in range(asked.rounds):
         started = time.perf_counter()
-        pixels, _ = faces.generate(asked.faces, 0)
+        pixels, _ = render.generate(asked.faces, 0)
         rates.append(round(asked.faces / (time.perf_counter() - started)))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     write_json(

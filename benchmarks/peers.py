@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from vaelib import device as hardware
 from vaelib.data import FaceSet, to_float
+from vaelib.training import hardware
 
 Measure = Callable[[], float]  # images per second
 MISSING = "missing"

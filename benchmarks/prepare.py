@@ -2,7 +2,7 @@
 
     python -m benchmarks.prepare [--data FOLDER] [--photos N] [--rounds N]
 
-Ours: `vaelib.prepare` from files to a whole cache on disk, start of its processes included. Theirs:
+Ours: `vaelib.sources.prepare` from files to a whole cache on disk, start of its processes included. Theirs:
 one pass of torchvision's CelebA, Resize((64, 48)) and ToTensor through a DataLoader with as many
 workers as there are cores; nothing is kept. Both in turn, several times, in this one process, from
 warm files. Without `--data` (a copy in torchvision's layout) the photos are drawn: 4,000 different
@@ -28,8 +28,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, Resize, ToTensor
 
-from vaelib import faces, lists, paths, prepare, provenance, sources
-from vaelib.files import write_json
+from vaelib.faces import render
+from vaelib.sources import annotations, inspect, prepare
+from vaelib.support import paths, provenance
+from vaelib.support.files import write_json
 
 RESULT = paths.ROOT / "benchmarks" / "results" / "prepare.json"
 OTHER_LISTS = ("identity_CelebA.txt", "list_bbox_celeba.txt", "list_landmarks_align_celeba.txt")
@@ -40,7 +42,7 @@ NOISE, QUALITY = 4.0, 87  # of drawn photos: grey levels, and of the JPEG
 def draw(folder: Path, count: int, different: int = DIFFERENT) -> None:
     """A copy of CelebA in torchvision's layout from drawn faces, so many of them different."""
     (folder / "img_align_celeba").mkdir(parents=True)
-    images, _ = faces.generate(different, 0)
+    images, _ = render.generate(different, 0)
     random = np.random.default_rng(0)
     drawn: list[Path] = []
     for number in range(count):
@@ -61,7 +63,7 @@ def write_lists(folder: Path) -> None:
     """The lists that torchvision's class reads, so that it accepts any folder of photos."""
     names = sorted(photo.name for photo in (folder / "img_align_celeba").iterdir())
     rows = "".join(f"{name}{' -1' * 40}\n" for name in names)
-    head = f"{len(names)}\n{' '.join(lists.CELEBA_ATTRIBUTES)} \n"
+    head = f"{len(names)}\n{' '.join(annotations.CELEBA_ATTRIBUTES)} \n"
     (folder / "list_attr_celeba.txt").write_text(head + rows)
     (folder / "list_eval_partition.txt").write_text(
         "".join(
@@ -79,7 +81,7 @@ def ours(folder: Path, cache: Path) -> float:
     """Photos per second from finding them to a whole cache."""
     cache.mkdir()
     started = time.perf_counter()
-    source = sources.find(str(folder))
+    source = inspect.find(str(folder))
     prepare.prepare(source, len(source.files), cache)
     seconds = time.perf_counter() - started
     shutil.rmtree(cache)

@@ -1,4 +1,4 @@
-"""The README's tables of speed, from the results that lie beside this file.
+"""The README's tables of execution, from the results that lie beside this file.
 
     python -m benchmarks.tables
 
@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from vaelib import paths
 from vaelib.config import PRESETS
+from vaelib.support import paths
 
 RESULTS = paths.ROOT / "benchmarks" / "results"
 RUNS = 1_000
@@ -23,7 +23,7 @@ def results() -> list[dict[str, Any]]:
     return [result for result in read if "ratio_tutorial" in result]
 
 
-def speed(measured: list[dict[str, Any]]) -> str:
+def execution(measured: list[dict[str, Any]]) -> str:
     """Markdown: a row per machine, each ratio against its peer in the same run."""
     rows = [
         (
@@ -43,7 +43,7 @@ def speed(measured: list[dict[str, Any]]) -> str:
 
 def plan(measured: list[dict[str, Any]]) -> str:
     """Markdown: how long RUNS runs of the full budget take on so many of each machine."""
-    images = RUNS * PRESETS["full"].images[0]
+    images = RUNS * PRESETS["full"].budgets[0]
     rows = [
         (
             f"{result['machine']['device']}, {result['machine']['cores']} cores",
@@ -70,7 +70,7 @@ def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def main() -> None:
     measured = results()
-    print(speed(measured), plan(measured), sep="\n\n")
+    print(execution(measured), plan(measured), sep="\n\n")
 
 
 if __name__ == "__main__":

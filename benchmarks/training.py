@@ -37,12 +37,14 @@ if __name__ == "__main__":  # as a file it is found without its package
 
 from benchmarks import ceiling, outcome, peers
 from benchmarks.outcome import Round
-from vaelib import data, paths, prepare, provenance, sources, study
-from vaelib import device as hardware
+from vaelib import data
 from vaelib.config import BASE, PRESETS, SEVEN, Experiment
-from vaelib.files import write_json
-from vaelib.runs import Run
-from vaelib.train import train_or_load
+from vaelib.sources import inspect, prepare
+from vaelib.support import paths, provenance
+from vaelib.support.files import write_json
+from vaelib.training import hardware, launch
+from vaelib.training.run_one import train_or_load
+from vaelib.training.runs import Run
 
 RESULTS = paths.ROOT / "benchmarks" / "results"
 PEERS = {"tutorial": "torchvision", "pythae": "pythae"}  # and the package that each needs
@@ -56,7 +58,7 @@ Contenders = dict[str, peers.Measure]
 def base(images: int, batch_size: int) -> Experiment:
     """The model that is trained."""
     precision = hardware.best_precision(hardware.pick_device())
-    return replace(SEVEN[BASE], images=images, batch_size=batch_size, precision=precision)
+    return replace(SEVEN[BASE], budget=images, batch_size=batch_size, precision=precision)
 
 
 def ours(faces: data.FaceSet, batch_size: int, images: int) -> float:
@@ -72,7 +74,7 @@ def ours_side_by_side(faces: data.FaceSet, batch_size: int, images: int, models:
         f"model {seed}": replace(base(images, batch_size), seed=seed) for seed in range(models)
     }
     with tempfile.TemporaryDirectory() as runs:
-        trained = study.run(experiments, faces, runs=Path(runs))
+        trained = launch.run(experiments, faces, runs=Path(runs))
         return models * min(steady(run) for run in trained.values())
 
 
@@ -85,7 +87,7 @@ def steady(run: Run) -> float:
 def draw(count: int, folder: Path) -> data.FaceSet:
     """So many procedural faces, prepared as for any training."""
     folder.mkdir()
-    prepare.prepare(sources.find("synthetic"), count, folder)
+    prepare.prepare(inspect.find("synthetic"), count, folder)
     return data.open_prepared(folder)
 
 

@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 
 from vaelib.config import Experiment
-from vaelib.errors import InputError
+from vaelib.support.errors import InputError
 
 if TYPE_CHECKING:
     from vaelib.data import FaceSet
-    from vaelib.runs import Run
+    from vaelib.training.runs import Run
 
-# Set before anything imports vaelib.paths, and inherited by the processes that tests start.
+# Set before anything imports vaelib.support.paths, and inherited by the processes that tests start.
 ROOT = Path(__file__).resolve().parent.parent
 
 # What pip installs for torch and numpy, as far as it is Python's.
@@ -31,8 +31,8 @@ TRAINING += ["filelock", "typing_extensions.py", "jinja2", "markupsafe", "sympy"
 TRAINING += ["networkx", "fsspec"]
 
 # A study that trains in seconds.
-SMALL = Experiment(latent=4, images=96, batch_size=16)
-LONG = replace(SMALL, images=192)
+SMALL = Experiment(latent=4, budget=96, batch_size=16)
+LONG = replace(SMALL, budget=192)
 SOME = {"first": SMALL, "second": replace(SMALL, lam=1e-3), "long": LONG}
 
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
@@ -128,21 +128,22 @@ def flat_faces(tmp_path_factory: pytest.TempPathFactory) -> "FaceSet":
 
     They lie prepared in a folder, so that another process can open them.
     """
-    from vaelib import caches, data
+    from vaelib import data
+    from vaelib.sources import cache
 
     images = np.broadcast_to(np.arange(80, dtype=np.uint8)[:, None, None, None], (80, 3, 64, 48))
     images = images.copy()
     images[:, :, :, 0] = 255  # a white left edge, to see which are mirrored
     folder = tmp_path_factory.mktemp("flat")
-    np.save(folder / caches.IMAGES, images)
-    np.save(folder / caches.SPLIT, np.array([0] * 32 + [1] * 24 + [2] * 24, dtype=np.uint8))
-    caches.write_facts(folder, "flat", "photos", 80, (), ())
+    np.save(folder / cache.IMAGES, images)
+    np.save(folder / cache.SPLIT, np.array([0] * 32 + [1] * 24 + [2] * 24, dtype=np.uint8))
+    cache.write_facts(folder, "flat", "photos", 80, (), ())
     return data.open_prepared(folder)
 
 
 @pytest.fixture(scope="session")
 def alone(flat_faces: "FaceSet", tmp_path_factory: pytest.TempPathFactory) -> "dict[str, Run]":
     """What one process trains of SOME by itself."""
-    from vaelib import study
+    from vaelib.training import launch
 
-    return study.run(SOME, flat_faces, runs=tmp_path_factory.mktemp("alone"), jobs=1)
+    return launch.run(SOME, flat_faces, runs=tmp_path_factory.mktemp("alone"), jobs=1)

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from vaelib import paths, study
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.model import TABLE_1, TABLE_2, VAE, parameters
-from vaelib.train import train_or_load
+from vaelib.support import paths
+from vaelib.training import launch
+from vaelib.training.run_one import train_or_load
 
 sys.path.insert(0, str(paths.ROOT))  # the benchmarks are not installed
 
@@ -37,7 +38,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     results = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setattr(training, "RESULTS", results)
-        patch.setattr(study, "run", one_after_the_other, raising=False)
+        patch.setattr(launch, "run", one_after_the_other, raising=False)
         patch.setattr(peers, "WARM_UP", 2)
         patch.setattr(ceiling, "TRIES", 1)
         training.main(SMALL)
@@ -126,7 +127,7 @@ def test_the_readme_has_the_tables_that_the_results_give() -> None:
     readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     measured = tables.results()
     assert measured
-    assert tables.speed(measured) in readme
+    assert tables.execution(measured) in readme
     assert tables.plan(measured) in readme
 
 

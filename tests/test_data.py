@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import real, refusal
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaelib import data, faces, paths, photos, prepare, sources
+from tests.conftest import real, refusal
+from vaelib import data
 from vaelib.config import PRESETS, Preset
+from vaelib.faces import render
+from vaelib.sources import decode, inspect, prepare
+from vaelib.support import paths
 
 Make = Callable[..., Path]
 Run = Callable[[str], subprocess.CompletedProcess[str]]
@@ -40,9 +43,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         asked.append((n, seed))
         random = np.random.default_rng(seed)
         pixels = random.integers(0, 256, (n, 3, 64, 48), dtype=np.uint8)
-        return pixels, random.random((n, len(faces.ATTRIBUTES))) < 0.5
+        return pixels, random.random((n, len(render.ATTRIBUTES))) < 0.5
 
-    monkeypatch.setattr(faces, "generate", generate)
+    monkeypatch.setattr(render, "generate", generate)
     return asked
 
 
@@ -61,7 +64,7 @@ def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make) -> Non
     folder = photo_folder(70)
     images = data.load(str(folder)).images
     for number in (0, 33, 69):
-        expected = photos.decode(folder / f"{number:06}.jpg", 0.1)
+        expected = decode.decode(folder / f"{number:06}.jpg", 0.1)
         np.testing.assert_array_equal(images[number].numpy(), expected)
 
 
@@ -106,9 +109,9 @@ def test_the_preset_decides_how_many_faces_are_drawn(
 
 def test_drawn_faces_carry_their_attributes(drawn: list[tuple[int, int]]) -> None:
     found = data.load("synthetic", "smoke")
-    images, attributes = faces.generate(PRESETS["smoke"].synthetic_faces, 0)
+    images, attributes = render.generate(PRESETS["smoke"].synthetic_faces, 0)
     assert (found.kind, found.name) == ("synthetic", "synthetic")
-    assert found.attribute_names == faces.ATTRIBUTES
+    assert found.attribute_names == render.ATTRIBUTES
     assert found.attributes is not None
     np.testing.assert_array_equal(found.attributes.numpy(), attributes)
     np.testing.assert_array_equal(found.images.numpy(), images)
@@ -118,7 +121,7 @@ def test_procedural_faces_as_really_drawn_load_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(PRESETS, "smoke", drawing(100))
     found = data.load("synthetic", "smoke")
     assert tuple(found.images.shape) == (100, 3, 64, 48)
-    assert found.where(faces.ATTRIBUTES[0]).shape == (100,)
+    assert found.where(render.ATTRIBUTES[0]).shape == (100,)
 
 
 def test_the_preset_leaves_photos_alone(photo_folder: Make) -> None:
@@ -290,7 +293,7 @@ def test_a_second_process_waits_and_uses_the_faces_of_the_first(
         )
         assert other.stderr is not None
         assert "another process prepares faces" in other.stderr.readline()
-        source = sources.find(folder)
+        source = inspect.find(folder)
         cached = own_cache / f"photos-{prepare.fingerprint(source, 64)[:12]}"
         part = own_cache / "first"
         part.mkdir()
@@ -484,10 +487,10 @@ def test_openfaces_has_2381_faces_without_attributes() -> None:
 
 def test_faces_are_taken_evenly_from_the_whole_set() -> None:
     positions = torch.arange(100, 200)
-    assert data.evenly(positions, 4).tolist() == [100, 133, 166, 199]
+    assert data.evenly_spaced(positions, 4).tolist() == [100, 133, 166, 199]
 
 
 def test_no_face_is_taken_twice_where_there_are_few() -> None:
     positions = torch.arange(5)
-    assert torch.equal(data.evenly(positions, 8), positions)
-    assert data.evenly(torch.arange(9), 8).unique().numel() == 8
+    assert torch.equal(data.evenly_spaced(positions, 8), positions)
+    assert data.evenly_spaced(torch.arange(9), 8).unique().numel() == 8

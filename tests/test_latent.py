@@ -10,8 +10,8 @@ from torch.distributions import Normal, kl_divergence
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, LATENTS, Experiment
 from vaelib.data import to_float
-from vaelib.fit import evaluate
 from vaelib.model import VAE, new_model
+from vaelib.training.loop import held_out_loss
 
 LATENT = 4
 COUNT = 7
@@ -196,11 +196,11 @@ def test_answers_carry_no_gradient(model: VAE, images: Tensor, question: str) ->
     assert not answer.requires_grad
 
 
-@pytest.mark.parametrize("question", [*QUESTIONS, "evaluate"])
+@pytest.mark.parametrize("question", [*QUESTIONS, "held_out_loss"])
 def test_evaluation_changes_no_weight(model: VAE, images: Tensor, question: str) -> None:
     model.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    {**QUESTIONS, "evaluate": evaluate}[question](model, images)
+    {**QUESTIONS, "held_out_loss": held_out_loss}[question](model, images)
     after = model.state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], before[name]) for name in before)

@@ -15,7 +15,7 @@ from vaelib.model import (
     Decoder,
     Encoder,
     InstanceNormReLU,
-    Row,
+    LayerSpec,
     encoded_shape,
     new_model,
     normalised,
@@ -83,7 +83,7 @@ def test_an_instance_norm_is_torchs(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("norm", get_args(Norm))
 @pytest.mark.parametrize("transposed", [False, True])
 def test_every_norm_is_over_what_it_says(norm: Norm, transposed: bool) -> None:
-    layers = torch.nn.Sequential(*normalised(Row(3, 16, 3, 1), norm, transposed)[:2])
+    layers = torch.nn.Sequential(*normalised(LayerSpec(3, 16, 3, 1), norm, transposed)[:2])
     if norm == "instance":
         assert isinstance(layers[1], InstanceNormReLU)
         return

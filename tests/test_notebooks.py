@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from vaelib import paths
-from vaelib.execution import Parameters, with_parameters
-from vaelib.reproduce import NOTEBOOKS
+from vaelib.publishing.notebooks import Parameters, with_parameters
+from vaelib.publishing.reproduce import NOTEBOOKS
+from vaelib.support import paths
 
 FIGURES = [f"fig{number:02}.png" for number in range(1, 15)]
 PROJECT_FOLDERS = ("figures", "report", "notebooks", "build")
@@ -49,7 +49,7 @@ def project_files() -> dict[str, int]:
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
     out = tmp_path_factory.mktemp("smoke")
     before = project_files()
-    command = [sys.executable, "-m", "vaelib.reproduce", "--data", "synthetic"]
+    command = [sys.executable, "-m", "vaelib.publishing.reproduce", "--data", "synthetic"]
     done = subprocess.run(
         [*command, "--preset", "smoke", "--out", str(out)],
         capture_output=True,
@@ -91,7 +91,7 @@ def test_the_report_is_a_pdf_with_all_figures_and_numbers(smoke: Smoke) -> None:
 
 def test_numbers_are_those_of_one_run(smoke: Smoke) -> None:
     numbers = json.loads((smoke.out / "figures/synthetic/numbers.json").read_text())
-    sections = {"data", "base", "judge", "lambda", "latent", "centred", "claims"}
+    sections = {"data", "base", "classifier", "lambda", "latent", "centred", "claims"}
     assert set(numbers) == sections | {"origins"}
     assert set(numbers["origins"]) == sections
     assert len({json.dumps(origin) for origin in numbers["origins"].values()}) == 1

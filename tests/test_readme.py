@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from vaelib import paths, tables
-from vaelib.verdicts import RULES
+from vaelib.evaluation.claims import RULES
+from vaelib.reporting import tables
+from vaelib.support import paths
 
 DATA = ("celeba8k", "synthetic")
 

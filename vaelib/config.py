@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
-from vaelib.errors import InputError
+from vaelib.support.errors import InputError
 
 IMAGE_SHAPE = (3, 64, 48)  # channels, height, width: portrait, never square
 FACE_BYTES = math.prod(IMAGE_SHAPE)  # of one face as uint8
@@ -33,7 +33,7 @@ class Experiment:
     kl_reading: KLReading = "standard"  # which KL term is minimised, see vaelib.loss
     weighting: Weighting = "fixed"  # "calibrated": in lam's place what the error asks for
     norm: Norm = "instance"  # over what a layer's features are normalised, see vaelib.model
-    images: int = 40_000  # training budget: images seen
+    budget: int = 40_000  # images seen in training
     batch_size: int = 64
     learning_rate: float = 1e-3  # Adam
     seed: int = 0
@@ -45,9 +45,9 @@ class Experiment:
             raise InputError(f"lam is {self.lam}; it must lie between {low:g} and {high:g}")
         if not (isinstance(self.latent, int) and self.latent in LATENTS):
             raise InputError(f"latent is {self.latent}; it must be a whole number from 1 to 1024")
-        if self.images < 1 or self.batch_size < 1:
+        if self.budget < 1 or self.batch_size < 1:
             raise InputError(
-                f"images is {self.images}, batch_size is {self.batch_size}; both must be positive"
+                f"budget is {self.budget}, batch_size is {self.batch_size}; both must be positive"
             )
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate is {self.learning_rate}; it must be positive")
@@ -62,10 +62,10 @@ class Experiment:
             if value not in allowed:
                 raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
 
-    def key(self, fingerprint: str, code: str) -> str:
-        """Name of the run on these faces with this code: readable, then a hash of all."""
+    def key(self, fingerprint: str, recipe: int) -> str:
+        """Name of the run on these faces by this recipe: readable, then a hash of all."""
         exact = {"lam": float(self.lam), "learning_rate": float(self.learning_rate)}
-        others = {"faces": fingerprint, "code": code}
+        others = {"faces": fingerprint, "recipe": recipe}
         told = json.dumps({**asdict(self), **exact, **others}, sort_keys=True)
         digest = hashlib.sha256(told.encode()).hexdigest()[:10]
         return f"lam{self.lam:.0e}_latent{self.latent}_{self.kl_reading}_seed{self.seed}_{digest}"
@@ -91,8 +91,8 @@ CENTRED_STUDY = (BASE, "centred")
 class Preset:
     """How much to spend on each model, and how many procedural faces to draw."""
 
-    images: tuple[int, ...]  # images seen per model, for each seed
-    side_images: int  # images seen per model that answers a side question
+    budgets: tuple[int, ...]  # images seen per model, for each seed
+    side_budget: int  # images seen per model that answers a side question
     batch_size: int
     synthetic_faces: int  # size of the procedural data set, where that is the data
     generated: int  # faces drawn by each model that is measured
@@ -101,14 +101,14 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
-        images=(2_000,), side_images=320, batch_size=64, synthetic_faces=1_500, generated=300
+        budgets=(2_000,), side_budget=320, batch_size=64, synthetic_faces=1_500, generated=300
     ),
     "quick": Preset(
-        images=(40_000,), side_images=5_000, batch_size=32, synthetic_faces=20_000, generated=5_000
+        budgets=(40_000,), side_budget=5_000, batch_size=32, synthetic_faces=20_000, generated=5_000
     ),
     "full": Preset(
-        images=(3_000_000,) * 3,
-        side_images=3_000_000,
+        budgets=(3_000_000,) * 3,
+        side_budget=3_000_000,
         batch_size=256,
         synthetic_faces=100_000,
         generated=5_000,
@@ -118,12 +118,12 @@ PRESETS: dict[str, Preset] = {
 
 
 # Lambdas between those of the report, in steps of half a decade.
-BETWEEN: dict[str, Experiment] = {
+HALF_DECADES: dict[str, Experiment] = {
     "lam-3e-4": Experiment(lam=3.16e-4),
     "lam-3e-5": Experiment(lam=3.16e-5),
     "lam-3e-6": Experiment(lam=3.16e-6),
 }
-EVERY = SEVEN | BETWEEN
+ALL_EXPERIMENTS = SEVEN | HALF_DECADES
 
 
 def at_preset(experiment: Experiment, preset: str, seed: int, precision: Precision) -> Experiment:
@@ -131,7 +131,7 @@ def at_preset(experiment: Experiment, preset: str, seed: int, precision: Precisi
     chosen = PRESETS[preset]
     return replace(
         experiment,
-        images=chosen.images[0],
+        budget=chosen.budgets[0],
         batch_size=chosen.batch_size,
         seed=seed,
         precision=precision,

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vaelib.config import IMAGE_SHAPE, Experiment, Norm
-from vaelib.convolution import PADDING, Convolution, TransposedConvolution
+from vaelib.training.fast_layers import PADDING, Convolution, TransposedConvolution
 
 
-class Row(NamedTuple):
+class LayerSpec(NamedTuple):
     """One convolution of a table."""
 
     channels_in: int
@@ -24,25 +24,25 @@ class Row(NamedTuple):
 
 
 TABLE_1 = (
-    Row(3, 32, 4, 2),
-    Row(32, 32, 3, 1),
-    Row(32, 64, 4, 2),
-    Row(64, 64, 3, 1),
-    Row(64, 128, 4, 2),
-    Row(128, 128, 3, 1),
-    Row(128, 256, 4, 2),
-    Row(256, 256, 3, 1),
+    LayerSpec(3, 32, 4, 2),
+    LayerSpec(32, 32, 3, 1),
+    LayerSpec(32, 64, 4, 2),
+    LayerSpec(64, 64, 3, 1),
+    LayerSpec(64, 128, 4, 2),
+    LayerSpec(128, 128, 3, 1),
+    LayerSpec(128, 256, 4, 2),
+    LayerSpec(256, 256, 3, 1),
 )
 
 TABLE_2 = (
-    Row(256, 256, 3, 1),
-    Row(256, 128, 4, 2),
-    Row(128, 128, 3, 1),
-    Row(128, 64, 4, 2),
-    Row(64, 64, 3, 1),
-    Row(64, 32, 4, 2),
-    Row(32, 32, 3, 1),
-    Row(32, 3, 4, 2),
+    LayerSpec(256, 256, 3, 1),
+    LayerSpec(256, 128, 4, 2),
+    LayerSpec(128, 128, 3, 1),
+    LayerSpec(128, 64, 4, 2),
+    LayerSpec(64, 64, 3, 1),
+    LayerSpec(64, 32, 4, 2),
+    LayerSpec(32, 32, 3, 1),
+    LayerSpec(32, 3, 4, 2),
 )
 
 # The original prints stride 1 in the second row; built so, it draws 40 x 32 instead of 64 x 48.
@@ -87,7 +87,7 @@ class InstanceNormReLU(nn.Module):
         return F.relu(normal, inplace=True).view_as(x)
 
 
-def normalised(row: Row, norm: Norm, transposed: bool = False) -> list[nn.Module]:
+def normalised(row: LayerSpec, norm: Norm, transposed: bool = False) -> list[nn.Module]:
     """A convolution of a table, the norm after it, without learnt scale and shift, and a ReLU.
 
     - "instance": the pixels of each channel of each image are normalised by themselves.
@@ -128,7 +128,7 @@ class Decoder(nn.Module):
     """Table 2: z (n, latent) to images (n, 3, 64, 48) in [-1, 1]."""
 
     def __init__(
-        self, latent: int, norm: Norm = "instance", table: tuple[Row, ...] = TABLE_2
+        self, latent: int, norm: Norm = "instance", table: tuple[LayerSpec, ...] = TABLE_2
     ) -> None:
         super().__init__()
         self.shape = encoded_shape()

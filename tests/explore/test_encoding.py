@@ -1,0 +1,45 @@
+"""Faces survive their way into a file."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vaelib.data import to_float
+from vaelib.explore import encoding
+
+
+def faces(n: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, 3, 64, 48), dtype=torch.uint8, generator=generator)
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+def test_a_sheet_has_the_faces_side_by_side() -> None:
+    some = faces(3)
+    sheet = np.asarray(opened(encoding.sheet(some)))
+    assert sheet.shape == (64, 3 * 48, 3)
+    for place, face in enumerate(some):
+        part = sheet[:, 48 * place : 48 * (place + 1)]
+        np.testing.assert_array_equal(part, face.permute(1, 2, 0).numpy())
+
+
+def test_decoded_faces_are_drawn_as_their_bytes_are() -> None:
+    assert encoding.sheet(to_float(faces(2))) == encoding.sheet(faces(2))
+
+
+def test_a_gif_goes_there_and_back_for_ever() -> None:
+    shades = [torch.full((2, 3, 64, 48), 60 * step, dtype=torch.uint8) for step in range(4)]
+    film = opened(encoding.gif(shades))
+    assert film.size == (2 * 2 * 48, 2 * 64)
+    seen = []
+    for frame in range(film.n_frames):  # type: ignore[attr-defined]
+        film.seek(frame)
+        seen.append(round(np.asarray(film.convert("RGB")).mean() / 60))
+    assert seen == [0, 1, 2, 3, 2, 1]
+    assert film.info["loop"] == 0

@@ -1,0 +1,202 @@
+"""A photo of one's own: what is read, what is refused and in which words, and how it is framed."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import ExifTags, Image
+
+from tests.conftest import refusal
+from vaelib import latent
+from vaelib.config import Experiment
+from vaelib.explore import photo as photos
+from vaelib.explore.photo import Frame
+from vaelib.model import new_model
+from vaelib.sources.decode import CELEBA_ASPECT
+
+
+def written(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def halves(size: tuple[int, int] = (80, 60)) -> Image.Image:
+    """Black on the left, white on the right."""
+    image = Image.new("RGB", size, "black")
+    image.paste("white", (size[0] // 2, 0, *size))
+    return image
+
+
+# --- reading
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_usual_formats_are_read(kind: str) -> None:
+    photo = photos.read(written(halves(), kind))
+    assert photo.image.mode == "RGB"
+    assert photo.image.size == (80, 60)
+    assert photo.notes == ()
+
+
+def test_a_photo_is_turned_as_its_exif_asks() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = photos.read(written(halves(), "JPEG", exif=exif)).image
+    assert image.size == (60, 80)
+    dark, bright = image.getpixel((30, 5)), image.getpixel((30, 75))
+    assert isinstance(dark, tuple)
+    assert isinstance(bright, tuple)
+    assert dark[0] < 20
+    assert bright[0] > 235
+
+
+def test_a_large_photo_is_kept_smaller() -> None:
+    assert max(photos.read(written(halves((4_000, 3_000)), "JPEG")).image.size) <= 1_600
+
+
+@pytest.mark.parametrize("content", [b"", b"words", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xff\xd8\xff"])
+def test_what_is_no_picture_is_refused(content: bytes) -> None:
+    told = refusal(lambda: photos.read(content))
+    assert told.startswith("this file cannot be read as a picture (")
+    assert told.endswith("choose a JPEG, PNG or WebP")
+
+
+def test_a_picture_that_is_cut_short_is_refused() -> None:
+    content = written(Image.effect_noise((300, 300), 90), "PNG")
+    assert "cut short" in refusal(lambda: photos.read(content[: len(content) // 2]))
+
+
+def test_a_file_of_over_20_mb_is_refused_with_its_size() -> None:
+    told = refusal(lambda: photos.read(bytes(20_100_000)))
+    assert told == "the file has 20.1 MB; choose one of at most 20 MB"
+
+
+def test_a_picture_of_over_50_megapixels_is_refused_with_its_size() -> None:
+    content = written(Image.new("1", (10_000, 5_001)))
+    told = refusal(lambda: photos.read(content))
+    assert told == "the picture has 10,000 x 5,001 pixels; choose one of at most 50 megapixels"
+
+
+def test_a_decompression_bomb_is_refused() -> None:
+    content = written(Image.new("1", (30_000, 30_000)))
+    assert "at most 50 megapixels" in refusal(lambda: photos.read(content))
+
+
+def test_of_an_animation_the_first_picture_is_used_and_said_so() -> None:
+    first, second = Image.new("RGB", (40, 50), "red"), Image.new("RGB", (40, 50), "blue")
+    photo = photos.read(written(first, "GIF", save_all=True, append_images=[second]))
+    assert photo.notes == ("it has several pictures; the first is used",)
+    assert photo.image.getpixel((20, 20)) == (255, 0, 0)
+
+
+def test_a_phones_picture_with_another_inside_is_no_animation() -> None:
+    content = written(halves(), "MPO", save_all=True, append_images=[halves((40, 30))])
+    assert photos.read(content).notes == ()
+
+
+def test_cmyk_is_converted_and_said_so() -> None:
+    photo = photos.read(written(halves().convert("CMYK"), "JPEG"))
+    assert "CMYK" in photo.notes[0]
+    assert photo.image.mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16"])
+def test_gray_is_used_and_said_so(mode: str) -> None:
+    photo = photos.read(written(halves().convert("L").convert(mode)))
+    assert photo.notes == ("it is gray; the models have learnt coloured faces only",)
+    assert photo.image.mode == "RGB"
+
+
+def test_16_bit_gray_is_scaled() -> None:
+    image = Image.fromarray(np.full((50, 40), 32_896, dtype=np.uint16))
+    assert photos.read(written(image)).image.getpixel((5, 5)) == (128, 128, 128)
+
+
+def test_clear_parts_become_white() -> None:
+    photo = photos.read(written(Image.new("RGBA", (40, 50), (255, 0, 0, 0))))
+    assert photo.image.getpixel((5, 5)) == (255, 255, 255)
+
+
+# --- framing
+
+
+@pytest.mark.parametrize("size", [(178, 218), (400, 300), (300, 900)])
+@pytest.mark.parametrize("frame", [Frame(), Frame(3, 0, 1), Frame(8, 1, 0)])
+def test_a_frame_lies_within_its_photo_and_has_celebas_aspect(
+    size: tuple[int, int], frame: Frame
+) -> None:
+    left, top, right, bottom = frame.box(size)
+    assert -1e-9 <= left < right <= size[0] + 1e-9
+    assert -1e-9 <= top < bottom <= size[1] + 1e-9
+    assert (right - left) / (bottom - top) == pytest.approx(CELEBA_ASPECT)
+
+
+def test_without_zoom_the_frame_is_the_largest_that_fits() -> None:
+    assert Frame().box((178, 218)) == pytest.approx((0, 0, 178, 218))
+    left, top, right, bottom = Frame().box((500, 218))
+    assert (top, bottom) == (0, 218)
+    assert (left + right) / 2 == pytest.approx(250)
+
+
+def test_shifts_move_the_frame_to_the_edges() -> None:
+    assert Frame(2, 0, 0).box((178, 218)) == pytest.approx((0, 0, 89, 109))
+    assert Frame(2, 1, 1).box((178, 218)) == pytest.approx((89, 109, 178, 218))
+
+
+def test_what_is_cut_is_what_is_in_the_frame() -> None:
+    image = Image.new("RGB", (356, 436), "black")
+    image.paste("white", (0, 0, 178, 218))
+    inside, outside = photos.cut(image, [Frame(2, 0, 0), Frame(2, 1, 1)])
+    assert inside.shape == (3, 64, 48)
+    assert inside.dtype == torch.uint8
+    assert inside[:, :-1, :-1].min() == 255  # at the edge, what is beyond it shines in
+    assert outside[:, 1:, 1:].max() == 0
+
+
+def test_the_frame_is_drawn_bright_and_the_rest_darkened() -> None:
+    drawn = np.asarray(photos.shown(Image.new("RGB", (400, 400), "gray"), Frame(4, 0, 0), 200))
+    assert drawn.shape == (200, 200, 3)
+    assert drawn[150, 150, 0] == 64
+    assert drawn[5, 10, 0] == 128
+    assert (drawn == 255).any()
+
+
+# --- the first guess
+
+
+def test_the_guess_is_the_frame_that_is_reconstructed_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A model that knows noise to the last bit, and of everything else only the mean.
+    place = (120, 90, 120 + 89, 90 + 109)
+    image = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
+    noise = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    image.paste(Image.fromarray(noise).resize((89, 109), Image.Resampling.NEAREST), place[:2])
+
+    def knows(_: object, faces: torch.Tensor) -> torch.Tensor:
+        x = faces.float() / 127.5 - 1
+        busy = (x.diff(dim=2).abs().mean(dim=(1, 2, 3)) > 0.1).float().view(-1, 1, 1, 1)
+        return busy * x
+
+    monkeypatch.setattr(latent, "reconstruct", knows)
+    left, top, right, bottom = photos.guess(image, new_model(Experiment(latent=2))).box(image.size)
+    across = min(right, place[2]) - max(left, place[0])
+    down = min(bottom, place[3]) - max(top, place[1])
+    shared = max(0, across) * max(0, down)
+    both = (right - left) * (bottom - top) + 89 * 109 - shared
+    assert shared / both > 0.4
+
+
+@pytest.mark.parametrize("size", [(40, 50), (1_600, 200), (200, 1_600), (1_600, 1_600)])
+def test_the_guess_tries_no_more_frames_than_a_second_allows(size: tuple[int, int]) -> None:
+    tried = photos._tried(size)
+    assert 1 <= len(tried) <= photos.MOST_TRIED
+    assert tried[0] == Frame() or len(tried) > 1
+
+
+def test_the_guess_is_a_frame_that_the_sliders_can_show() -> None:
+    found = photos.guess(halves((300, 200)), new_model(Experiment(latent=2)))
+    assert 1 <= found.zoom <= photos.MOST_ZOOM
+    assert 0 <= found.across <= 1
+    assert 0 <= found.down <= 1

@@ -1,0 +1,86 @@
+"""A notebook is carried out in this interpreter, whole, with parameters that it has."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from vaelib.publishing import notebooks
+from vaelib.support.errors import InputError
+
+
+def notebook(folder: Path, *code: str) -> Path:
+    """A small notebook with one parameter, `depth`, and these cells."""
+    parameters = nbformat.v4.new_code_cell("depth = 1", metadata={"tags": ["parameters"]})
+    cells = [parameters, *(nbformat.v4.new_code_cell(source) for source in code)]
+    path = folder / "small.ipynb"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    return path
+
+
+def printed(executed: Path) -> list[str]:
+    cells = nbformat.read(executed, as_version=4).cells
+    return [output.text for cell in cells for output in cell.get("outputs", [])]
+
+
+def test_a_notebook_runs_in_this_very_interpreter(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "import sys\nprint(sys.executable, sys.prefix)")
+    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 2})
+    assert printed(tmp_path / "done.ipynb") == [f"{sys.executable} {sys.prefix}\n"]
+
+
+def test_a_parameter_reaches_the_notebook(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
+    assert printed(tmp_path / "done.ipynb") == ["7\n"]
+
+
+def test_a_misspelt_parameter_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    with pytest.raises(InputError, match=r"small\.ipynb has no parameter 'deptj'; it has depth"):
+        notebooks.run_notebook(source, tmp_path / "done.ipynb", {"deptj": 7})
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_misspelt_parameter_is_refused_before_a_copy_is_made(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    with pytest.raises(InputError, match=r"small\.ipynb has no parameter 'deptj'; it has depth"):
+        notebooks.with_parameters(source, tmp_path / "copy.ipynb", {"deptj": 7})
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(1)", "raise ValueError('no such face')", "print(2)")
+    with pytest.raises(
+        notebooks.NotebookFailed, match=r"small\.ipynb, cell 3: ValueError: no such face"
+    ):
+        notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
+    assert not (tmp_path / "done.ipynb").exists()
+    assert (tmp_path / "done.part.ipynb").exists()
+
+
+def test_a_kernel_that_dies_is_named_with_its_notebook(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "import os\nos._exit(1)")
+    with pytest.raises(notebooks.NotebookFailed, match=r"small\.ipynb: its Python died"):
+        notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
+    assert not (tmp_path / "done.ipynb").exists()
+
+
+def test_outputs_are_kept_without_the_injected_parameters(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
+    notebooks.keep_outputs(tmp_path / "done.ipynb", source)
+    cells = nbformat.read(source, as_version=4).cells
+    assert [cell.source for cell in cells] == ["depth = 1", "print(depth)"]
+    assert [cell.execution_count for cell in cells] == [1, 2]
+    assert printed(source) == ["7\n"]
+
+
+def test_outputs_of_an_edited_notebook_are_not_kept(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "print(depth)")
+    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
+    notebook(tmp_path, "print(depth + 1)")
+    with pytest.raises(InputError, match=r"small\.ipynb was edited"):
+        notebooks.keep_outputs(tmp_path / "done.ipynb", source)

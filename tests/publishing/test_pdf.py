@@ -1,0 +1,366 @@
+"""The notebook's way into the PDF: what is printed, under which number, and what is refused."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from pypdf import PdfReader
+
+from vaelib.publishing.pdf import ExportError, TypstExporter, export_pdf
+from vaelib.support.errors import InputError
+from vaelib.support.paths import REPORT
+
+FRONT = """# What a decoder owes its prior: a trial
+
+Seven small models, one loss and an answer in a single line: $\\lambda \\approx 10^{-5}$.
+
+## Abstract
+
+We set a notebook with everything in it, so that every rule of the page is seen at work: formulas
+such as $2\\,\\mathrm{MSE}/D$, *emphasis*, and a few lines of text to fill the block."""
+
+BODY = """<a id="sec-loss"></a>
+## 1 The loss
+
+[Kingma and Welling (2014)](#ref-kingma2014) bound the evidence
+([Rezende et al., 2014](#ref-rezende2014)), after [Perriu and Amadi](#ref-perriu):
+
+<a id="eq-elbo"></a>
+$$\\mathcal{L} = \\mathbb{E}_{q_\\phi(z \\mid x)}\\!\\left[\\log p_\\theta(x \\mid z)\\right]
+- \\operatorname{KL}\\!\\left(q_\\phi(z \\mid x) \\,\\|\\, p(z)\\right)$$
+
+which [Equation 1](#eq-elbo) of [Section 1](#sec-loss) says, [Figure 3](#fig-3) shows, beside
+[Figure A1](#fig-a1), and [Table 1](#tbl-models) counts. An unlabelled one has no number:
+
+$$\\begin{aligned} a &= \\tfrac{1}{2} \\sum_{i=1}^{D} \\mu_i^2 \\\\ &\\geq 0 \\end{aligned}$$
+
+### 1.1 MeasuresByModel
+
+<a id="tbl-models"></a>
+
+| model     | latent | parameters | MSE    |
+|:----------|-------:|-----------:|-------:|
+| `lam`     |     64 |  3,540,739 | 0.0500 |
+| small     |     32 |  3,245,763 | 10.050 |
+
+Table: Three models of *one* shape, with $\\lambda = 10^{-5}$.
+
+The models were drawn so:
+- as a list without a blank line,
+- with `code`, "quotes" and a [page](https://arxiv.org), or [another notebook](02_training.ipynb).
+"""
+
+REFERENCES = '## References\n\n<a id="ref-kingma2014"></a>Kingma, listed for Jupyter alone'
+
+
+def figure_output(label: str, path: str, caption: str, **more: Any) -> NotebookNode:
+    figure = {"label": label, "path": path, "caption": caption, **more}
+    data = {"image/png": "AAAA", "text/plain": "<the preview>"}
+    output: NotebookNode = new_output("display_data", data=data, metadata={"figure": figure})
+    return output
+
+
+def markdown_output(text: str, **metadata: Any) -> NotebookNode:
+    output: NotebookNode = new_output(
+        "display_data", data={"text/markdown": text}, metadata=metadata
+    )
+    return output
+
+
+def a_report() -> NotebookNode:
+    """A notebook with one of everything; Figure A1 comes before Figures 4 and 3."""
+    outputs = [
+        new_output("stream", name="stdout", text="a printed stream"),
+        new_output("execute_result", data={"text/plain": "a plain representation"}),
+        figure_output("fig-a1", "figures/wide.png", "A small one.", width=0.4),
+        figure_output("fig-4", "figures/wide.png", "The later one, shown early."),
+        figure_output("fig-3", "figures/wide.png", "Faces, at $\\lambda = 1$ and *enlarged*."),
+        markdown_output("**Figure 3.** A caption for Jupyter.", notebook_only=True),
+        markdown_output("The error is **0.05** by the numbers file."),
+    ]
+    cells = [
+        new_markdown_cell(FRONT),
+        new_markdown_cell("What you will learn", metadata={"tags": ["notebook-only"]}),
+        new_code_cell("secret_code = 1", outputs=outputs),
+        new_markdown_cell(BODY),
+        new_markdown_cell(REFERENCES, metadata={"tags": ["notebook-only"]}),
+    ]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"  # nbformat draws them at random
+    notebook: NotebookNode = new_notebook(cells=cells)
+    return notebook
+
+
+def a_desk(folder: Path) -> Path:
+    """The folder, with a figure in it."""
+    (folder / "figures").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (20, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise.repeat(3, 0).repeat(3, 1)).save(folder / "figures" / "wide.png")
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    return a_desk(tmp_path)
+
+
+def export(notebook: NotebookNode, desk: Path) -> Path:
+    nbformat.write(notebook, desk / "06_report.ipynb")
+    export_pdf(desk / "06_report.ipynb", desk / "report.pdf", figures_root=desk)
+    return desk / "report.pdf"
+
+
+def words(pdf: Path) -> str:
+    """The text of a PDF on one line."""
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
+
+
+def refusal(notebook: NotebookNode, desk: Path) -> str:
+    with pytest.raises(ExportError) as refused:
+        export(notebook, desk)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+def with_text(text: str) -> NotebookNode:
+    notebook = a_report()
+    notebook.cells[3].source += "\n\n" + text
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The text of the whole report, exported once."""
+    return words(export(a_report(), a_desk(tmp_path_factory.mktemp("desk"))))
+
+
+def test_figures_are_numbered_by_their_labels_in_whatever_order_they_come(printed: str) -> None:
+    assert re.findall(r"Figure (A?\d+)\. (\w+)", printed) == [
+        ("A1", "A"),
+        ("4", "The"),
+        ("3", "Faces"),
+    ]
+
+
+def test_figures_of_half_the_width_stand_side_by_side(desk: Path) -> None:
+    notebook = a_report()
+    pair = [
+        figure_output(f"fig-{number}", "figures/wide.png", f"Half number {number}.", width=0.5)
+        for number in (5, 6)
+    ]
+    notebook.cells[2].outputs += pair
+    lines: dict[str, float] = {}
+    for page in PdfReader(export(notebook, desk)).pages:
+        page.extract_text(
+            visitor_text=lambda text, _, place, *__: lines.update({text.strip(): place[5]})
+        )
+    heights = [height for text, height in lines.items() if "Half number" in text]
+    assert len(heights) == 2
+    assert heights[0] == heights[1]
+
+
+def test_a_width_is_a_share_of_the_text(desk: Path) -> None:
+    def image_width(share: float) -> float:
+        notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+        notebook.cells[1].outputs = [
+            figure_output("fig-1", "figures/wide.png", "Noise.", width=share)
+        ]
+        content = PdfReader(export(notebook, desk)).pages[0].get_contents()
+        assert content is not None
+        scales = re.findall(
+            rb"([\d.]+) 0 0 -?[\d.]+ [\d.-]+ [\d.-]+ cm\s*/\w+ Do", content.get_data()
+        )
+        assert len(scales) == 1
+        return float(scales[0])
+
+    assert image_width(0.5) == pytest.approx(0.5 * image_width(1.0), rel=1e-3)
+
+
+def test_a_picture_is_printed_no_finer_than_print_needs(desk: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(desk / "figures" / "wide.png")
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+    notebook.cells[1].outputs = [figure_output("fig-1", "figures/wide.png", "Noise.", width=0.5)]
+    (picture,) = PdfReader(export(notebook, desk)).pages[0].images
+    assert picture.image is not None
+    assert picture.image.width == 649  # half of 5.9 inches at 220 dots per inch
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "secret_code",
+        "a printed stream",
+        "a plain representation",
+        "the preview",
+        "What you will learn",
+        "A caption for Jupyter",
+        "listed for Jupyter alone",
+    ],
+)
+def test_what_is_for_jupyter_alone_is_not_printed(printed: str, hidden: str) -> None:
+    assert hidden not in printed
+
+
+def test_markdown_outputs_are_part_of_the_text(printed: str) -> None:
+    assert "The error is 0.05 by the numbers file." in printed
+
+
+def test_the_answer_and_the_abstract_stand_before_the_first_section(printed: str) -> None:
+    places = [
+        printed.index(each)
+        for each in ("Seven small models", "Abstract", "We set a notebook", "1 The loss")
+    ]
+    assert places == sorted(places)
+
+
+def test_only_the_labelled_equation_is_numbered(printed: str) -> None:
+    assert re.findall(r"\(\d\)", printed) == ["(1)"]
+
+
+def test_references_keep_the_words_that_were_typed(printed: str) -> None:
+    said = (
+        "which Equation 1 of Section 1 says, Figure 3 shows, beside Figure A1, and Table 1 counts"
+    )
+    assert said in printed
+
+
+def test_a_typed_section_number_is_printed_once(printed: str) -> None:
+    assert "1 The loss" in printed
+    assert "1 1 The loss" not in printed
+
+
+def test_cited_works_and_no_others_are_in_the_bibliography(printed: str) -> None:
+    bibliography = printed[printed.index("References") :]
+    for title in ("Auto-Encoding Variational Bayes", "Stochastic Backpropagation", "Course report"):
+        assert title in bibliography
+    assert "Adam" not in bibliography
+
+
+def test_every_work_of_the_bibliography_can_be_cited(desk: Path) -> None:
+    keys = re.findall(r"^@\w+\{(\w+),", (REPORT / "references.bib").read_text(), re.MULTILINE)
+    assert len(keys) == 16
+    names = {
+        "kingma2014": "Kingma and Welling, 2014",
+        "rezende2014": "Rezende et al., 2014",
+        "doersch2016": "Doersch, 2016",
+        "liu2015": "Liu et al., 2015",
+        "ulyanov2016": "Ulyanov et al., 2016",
+        "ioffe2015": "Ioffe and Szegedy, 2015",
+        "kingma2015": "Kingma and Ba, 2015",
+        "higgins2017": "Higgins et al., 2017",
+        "rybkin2021": "Rybkin et al., 2021",
+        "dumoulin2016": "Dumoulin and Visin, 2016",
+        "burda2016": "Burda et al., 2016",
+        "binkowski2018": "Bińkowski et al., 2018",
+        "kynkaanniemi2019": "Kynkäänniemi et al., 2019",
+        "naeem2020": "Naeem et al., 2020",
+        "wu2018": "Wu and He, 2018",
+        "perriu": "Perriu and Amadi",
+    }
+    assert set(keys) == set(names)
+    text = "; ".join(f"[{name}](#ref-{key})" for key, name in names.items())
+    assert "; ".join(names.values()) in words(export(with_text(text), desk))
+
+
+def test_the_same_notebook_gives_the_same_bytes(desk: Path) -> None:
+    first = export(a_report(), desk).read_bytes()
+    (desk / "report.pdf").unlink()
+    assert export(a_report(), desk).read_bytes() == first
+
+
+def test_nbconvert_can_use_the_exporter(desk: Path) -> None:
+    exporter = TypstExporter(figures_root=str(desk))
+    document, resources = exporter.from_notebook_node(a_report())
+    assert len(PdfReader(BytesIO(document)).pages) == 2
+    assert resources["output_extension"] == ".pdf"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[Figure 9](#fig-9)", ["fig-9"]),
+        ("[Section 4](#sec-gone)", ["sec-gone"]),
+        ("[here](#nowhere)", ["nowhere"]),
+        ("[Figure 4](#fig-3)", ["fig-3", "says 4", "is 3"]),
+        ("[Table 2](#tbl-models)", ["tbl-models", "says 2", "is 1"]),
+        ("[Equation 7](#eq-elbo)", ["eq-elbo", "says 7", "is 1"]),
+        ("[Section 2](#sec-loss)", ["sec-loss", "says 2", "is 1"]),
+        ("[Figures 3 and 4](#fig-3)", ["more than one number"]),
+        ("[Someone, 2020](#ref-someone2020)", ["someone2020", "references.bib"]),
+        ("[Kingma and Welling, 2013](#ref-kingma2014)", ["2013", "Kingma and Welling, 2014"]),
+        ("## 3 Results", ["numbered 3", "is 2"]),
+        ('<a id="sec-loss"></a>\n## Again', ["sec-loss", "twice"]),
+        ('<a id="sec-lost"></a>\n\nA paragraph.', ["sec-lost"]),
+        ("The sum $\\undefinedmacro{x}$.", ["undefinedmacro"]),
+        ("$$a = b \\tag{3}$$", ["\\tag", "a = b"]),
+        (f"$${' + '.join(['a b c d'] * 20)}$$", ["a b c d", "cm wide"]),
+        ("A smile: \N{GRINNING FACE}", ["\N{GRINNING FACE}", "GRINNING FACE", "A smile"]),
+        ("A face: \N{CJK UNIFIED IDEOGRAPH-9854}", ["\N{CJK UNIFIED IDEOGRAPH-9854}"]),
+        ("Some <b>bold</b> HTML", ["<b>", "HTML"]),
+        ("![a picture](figures/wide.png)", ["figures/wide.png"]),
+        ("# Another title", ["Another title"]),
+    ],
+)
+def test_text_that_cannot_be_printed_as_meant_is_refused(
+    text: str, named: list[str], desk: Path
+) -> None:
+    message = refusal(with_text(text), desk)
+    for each in ["06_report", *named]:
+        assert each in message
+
+
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [
+        (new_output("error", ename="ValueError", evalue="boom"), ["ValueError: boom"]),
+        (figure_output("fig-5", "figures/gone.png", "x"), ["fig-5", "figures/gone.png"]),
+        (figure_output("fig-3", "figures/wide.png", "x"), ["fig-3", "twice"]),
+        (figure_output("fig-loss", "figures/wide.png", "x"), ["fig-loss"]),
+        (figure_output("fig-5", "figures/wide.png", "x", width=2), ["fig-5", "width 2"]),
+        (figure_output("fig-5", "figures/wide.png", ""), ["lacks", "fig-5"]),
+        (new_output("display_data", data={"image/png": "AAAA"}), ["cell 3", "picture"]),
+    ],
+)
+def test_an_output_that_cannot_be_printed_is_refused(
+    output: NotebookNode, named: list[str], desk: Path
+) -> None:
+    notebook = a_report()
+    notebook.cells[2].outputs.append(output)
+    message = refusal(notebook, desk)
+    for each in ["06_report", *named]:
+        assert each in message
+
+
+def test_an_error_in_a_cell_for_jupyter_alone_is_refused_too(desk: Path) -> None:
+    notebook = a_report()
+    cell = new_code_cell("1 / 0", metadata={"tags": ["notebook-only"]})
+    cell.outputs = [new_output("error", ename="ZeroDivisionError", evalue="division by zero")]
+    notebook.cells.append(cell)
+    assert "ZeroDivisionError" in refusal(notebook, desk)
+
+
+def test_a_refused_export_leaves_the_folder_as_it_was(desk: Path) -> None:
+    export(a_report(), desk)
+    before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
+    refusal(with_text("[Figure 9](#fig-9)"), desk)
+    export_left = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
+    del before[desk / "06_report.ipynb"], export_left[desk / "06_report.ipynb"]
+    assert export_left == before
+
+
+@pytest.mark.parametrize("content", [None, "not JSON", "[]", "{}"])
+def test_a_file_that_is_no_notebook_is_the_readers_error(content: str | None, desk: Path) -> None:
+    notebook = desk / "06_report.ipynb"
+    if content is not None:
+        notebook.write_text(content)
+    with pytest.raises(InputError, match=r"06_report\.ipynb"):
+        export_pdf(notebook, desk / "report.pdf", figures_root=desk)

@@ -1,0 +1,260 @@
+"""Tables say what was measured, as readers are to read it."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from vaelib.evaluation.bootstrap import REPLICATES, known
+from vaelib.reporting import tables
+from vaelib.reporting.tables import Numbers
+
+COLUMNS = {"error": ("reconstruction", ".4f"), "KL": ("kl", ".0f")}
+
+NUMBERS: Numbers = {
+    "lam-1e-5": {"reconstruction": [0.0512, 0.05, 0.054], "kl": [98.4, 96.0, 101.0]},
+    "centred": {"reconstruction": [0.06, 0.06, 0.06], "kl": [None, None, None]},
+}
+
+GROUPED: Numbers = {
+    "one": {
+        "realism": [0.9, 0.8, 1.0],
+        "deformed Wearing_Hat": [0.5, 0.4, 0.6],
+        "deformed not Wearing_Hat": [0.7, 0.7, 0.7],
+        "frequency Wearing_Hat": [0.05, 0.04, 0.06],
+        "frequency Male": [0.42, 0.4, 0.44],
+    },
+    "two": {
+        "realism": [0.9, 0.8, 1.0],
+        "deformed Wearing_Hat": [None, None, None],
+        "deformed not Wearing_Hat": [0.25, 0.2, 0.3],
+        "frequency Wearing_Hat": [0.0, 0.0, 0.0],
+        "frequency Male": [0.5, 0.375, 0.625],
+    },
+}
+
+CLAIM = {
+    "claim": "a larger lambda blurs",
+    "effect": 0.5,
+    "interval": [0.25, 1.0],
+    "limit": "above 0.05",
+    "verdict": "holds",
+}
+
+# The weight of the summed squared error and of the KL in each program's loss, worked out by hand
+# from its loss as written.
+SUMS = {
+    "pythae": (1 / 2, 1),
+    "stat453, L17": (1, 1),
+    "handson-ml3": (1 / 784, 1 / 784),
+    "GDL, 2nd edition": (2000 / (3 * 32 * 32), 1),
+    "PyTorch-VAE": (1 / (3 * 64 * 64), 0.00025),
+    "disentangling-vae": (255, 1),
+}
+
+
+def evenly_spread(low: float, high: float) -> Tensor:
+    """A measure whose replicates lie evenly_spaced in a range, about an estimate in its middle."""
+    replicates = torch.linspace(low, high, REPLICATES, dtype=torch.float64)
+    return torch.cat([torch.tensor([(low + high) / 2], dtype=torch.float64), replicates])
+
+
+def cell(found: list[float | None], style: str) -> str:
+    """How a table of one model and one measure writes it."""
+    _, [[_, written]] = tables.of_measures({"model": {"x": found}}, {"x": ("x", style)})
+    return written
+
+
+def weights(*lams: float) -> dict[str, list[str]]:
+    """The rows of the table of weights, by program."""
+    _, rows = tables.of_weights(lams)
+    return {row[0]: row[1:] for row in rows}
+
+
+# --- numbers
+
+
+def test_a_measure_of_one_seed_becomes_its_value_and_bounds() -> None:
+    [found] = tables.as_numbers([{"model": {"x": evenly_spread(0, 1)}}])["model"].values()
+    assert found == pytest.approx([0.5, 0.025, 0.975])
+
+
+def test_the_value_of_several_seeds_is_their_mean() -> None:
+    seeds = [{"model": {"x": known(value)}} for value in (1.0, 2.0, 6.0)]
+    assert tables.as_numbers(seeds)["model"]["x"][0] == 3
+
+
+def test_every_model_and_measure_keeps_its_name_and_place() -> None:
+    seed = {name: {"b": known(1), "a": known(2)} for name in ("second", "first")}
+    numbers = tables.as_numbers([seed])
+    assert [(model, list(of)) for model, of in numbers.items()] == [
+        ("second", ["b", "a"]),
+        ("first", ["b", "a"]),
+    ]
+
+
+def test_numbers_have_six_digits() -> None:
+    numbers = tables.as_numbers([{"model": {"x": known(1.23456789e-5)}}])
+    assert numbers["model"]["x"] == [1.23457e-5] * 3
+
+
+def test_what_is_no_number_is_null_in_json() -> None:
+    numbers = tables.as_numbers([{"model": {"x": known(math.nan), "y": known(0.5)}}])
+    written = json.dumps(numbers, allow_nan=False)
+    assert json.loads(written) == {"model": {"x": [None] * 3, "y": [0.5] * 3}}
+
+
+def test_bounds_that_are_no_numbers_leave_the_value() -> None:
+    measure = evenly_spread(0, 1)
+    measure[7] = math.nan
+    assert tables.as_numbers([{"model": {"x": measure}}])["model"]["x"] == [0.5, None, None]
+
+
+def test_values_are_the_numbers_without_intervals() -> None:
+    assert tables.values(NUMBERS) == {
+        "lam-1e-5": {"reconstruction": 0.0512, "kl": 98.4},
+        "centred": {"reconstruction": 0.06, "kl": None},
+    }
+
+
+def test_frequencies_are_by_attribute_and_nothing_else() -> None:
+    assert tables.frequencies(GROUPED["one"]) == {
+        "Wearing_Hat": [0.05, 0.04, 0.06],
+        "Male": [0.42, 0.4, 0.44],
+    }
+
+
+# --- how a measure is written
+
+
+@pytest.mark.parametrize(
+    ("found", "style", "written"),
+    [
+        ([0.0512, 0.05, 0.054], ".4f", "0.0512 ± 0.0020"),
+        ([-1.5, -2.0, -1.0], ".1f", "-1.5 ± 0.5"),
+        ([98.4, 96.0, 101.0], ".0f", "98 ± 2"),
+        ([98.4, 90.0, 96.0], ".0f", "98 ± 3"),  # half the width, wherever the value lies
+        ([0.25, 0.25, 0.25], ".2f", "0.25"),
+        ([0.25, None, None], ".2f", "0.25"),
+        ([None, None, None], ".2f", "-"),
+    ],
+)
+def test_a_measure_is_its_value_and_half_its_interval(
+    found: list[float | None], style: str, written: str
+) -> None:
+    assert cell(found, style) == written
+
+
+def test_measures_are_columns_and_models_rows() -> None:
+    assert tables.of_measures(NUMBERS, COLUMNS) == (
+        ["model", "error", "KL"],
+        [["lam-1e-5", "0.0512 ± 0.0020", "98 ± 2"], ["centred", "0.0600", "-"]],
+    )
+
+
+def test_what_was_not_measured_of_all_models_is_no_column() -> None:
+    header, rows = tables.of_measures(
+        {"one": {"kl": [98.0] * 3, "hair_travel": [0.5] * 3}, "other": {"kl": [99.0] * 3}},
+        {"KL": ("kl", ".0f"), "hair": ("hair_travel", ".2f")},
+    )
+    assert (header, rows) == (["model", "KL"], [["one", "98"], ["other", "99"]])
+
+
+def test_a_group_stands_above_all_others() -> None:
+    assert tables.of_groups(GROUPED) == (
+        ["group", "one", "two"],
+        [
+            ["Wearing Hat, within", "0.500 ± 0.100", "-"],
+            ["Wearing Hat, others", "0.700", "0.250 ± 0.050"],
+        ],
+    )
+
+
+def test_norms_are_rows_with_their_own_colours() -> None:
+    measured = {"reconstruction": 0.05, "kl": 90.0, "distance": 12.5, "variety": 0.25}
+    header, rows = tables.of_norms(
+        {norm: {name: [x] * 3 for name, x in measured.items()} for norm in ("batch", "group")},
+        {
+            "group": {"whole": [3.0, 2.0, 4.0], "background": [7.0] * 3},
+            "batch": {"whole": [5.0] * 3, "background": [None] * 3},
+        },
+    )
+    assert header == ["", "error", "colour", "background", "KL", "distance", "variety"]
+    assert rows == [
+        ["batch", "0.0500", "5.0", "-", "90", "12.50", "0.25"],
+        ["group", "0.0500", "3.0 ± 1.0", "7.0", "90", "12.50", "0.25"],
+    ]
+
+
+# --- verdicts
+
+
+def test_a_verdict_has_its_effect_with_its_interval() -> None:
+    assert tables.of_verdicts({"C1": CLAIM}) == (
+        ["", "claim", "effect", "holds if", "verdict"],
+        [["C1", "a larger lambda blurs", "0.50 (0.25 to 1.00)", "above 0.05", "holds"]],
+    )
+
+
+def test_what_cannot_be_measured_has_no_effect() -> None:
+    unknown = {"effect": None, "interval": [None, None]}
+    unmeasured = CLAIM | unknown | {"verdict": "not measurable on this data"}
+    _, [row] = tables.of_verdicts({"C8": unmeasured})
+    assert (row[2], row[4]) == ("-", "not measurable")
+
+
+def test_verdicts_of_two_sets_of_faces_stand_beside_each_other() -> None:
+    other = CLAIM | {"effect": 0.0, "interval": [-0.125, 0.125], "verdict": "fails"}
+    assert tables.of_verdicts_on({"photos": {"C1": CLAIM}, "drawn": {"C1": other}}) == (
+        ["", "claim", "photos", "drawn"],
+        [
+            [
+                "C1",
+                "a larger lambda blurs",
+                "holds, 0.50 (0.25 to 1.00)",
+                "fails, 0.00 (-0.12 to 0.12)",
+            ]
+        ],
+    )
+
+
+def test_verdicts_keep_their_order() -> None:
+    _, rows = tables.of_verdicts(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
+    assert [row[0] for row in rows] == ["C2", "C10", "C1"]
+
+
+# --- weights
+
+
+def test_every_program_is_in_the_table() -> None:
+    assert list(weights()) == list(SUMS)
+
+
+@pytest.mark.parametrize("program", SUMS)
+def test_a_programs_beta_is_its_kl_where_half_the_squared_error_counts_once(program: str) -> None:
+    of_errors, of_kl = SUMS[program]
+    beta = of_kl / (2 * of_errors)
+    assert float(weights()[program][1]) == pytest.approx(beta, rel=0.03)  # of two digits
+
+
+@pytest.mark.parametrize("program", SUMS)
+def test_our_lambda_gives_the_loss_of_a_program_up_to_scale(program: str) -> None:
+    of_errors, of_kl = SUMS[program]
+    ours = (4 / (3 * 64 * 48), float(weights()[program][2]))  # [-1, 1] is twice as wide as [0, 1]
+    assert ours[1] / ours[0] == pytest.approx(of_kl / of_errors, rel=0.05)
+
+
+def test_beta_one_is_a_lambda_of_8_over_9216() -> None:
+    assert float(weights()["pythae"][2]) == pytest.approx(8 / 9216, rel=0.01)
+
+
+def test_our_lambda_of_1e_5_is_a_beta_of_0_0115() -> None:
+    written, beta, lam = weights(1e-5)["here"]
+    assert (written, beta, lam) == ("mean MSE + 1e-05 KL", "0.012", "1e-05")  # 0.01152
+
+
+def test_our_lambdas_come_last_in_their_order() -> None:
+    _, rows = tables.of_weights([1e-3, 1e-6])
+    assert [row[3] for row in rows[-2:]] == ["0.001", "1e-06"]

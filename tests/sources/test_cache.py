@@ -1,0 +1,111 @@
+"""A folder of prepared faces is told from others, read whole, or refused by the file at fault."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import refusal
+from vaelib.sources import cache
+from vaelib.support import files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two prepared faces with one attribute."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    np.save(folder / cache.IMAGES, np.zeros((2, 3, 64, 48), dtype=np.uint8))
+    np.save(folder / cache.ATTRIBUTES, np.array([[True], [False]]))
+    np.save(folder / cache.SPLIT, np.array([0, 2], dtype=np.uint8))
+    cache.write_facts(folder, "family", "photos", 2, ["Smiling"], ["3.jpg (empty)"])
+    return folder
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / cache.FACTS).read_text()))
+
+
+def test_what_was_written_is_read(folder: Path) -> None:
+    assert cache.read(folder) == cache.Prepared(
+        folder=folder,
+        name="family",
+        kind="photos",
+        faces=2,
+        attribute_names=("Smiling",),
+        broken=("3.jpg (empty)",),
+        fingerprint=facts(folder)["fingerprint"],
+    )
+
+
+def test_the_fingerprint_does_not_depend_on_the_name(folder: Path) -> None:
+    before = cache.read(folder).fingerprint
+    cache.write_facts(folder, "friends", "photos", 2, ["Smiling"], [])
+    assert cache.read(folder).fingerprint == before
+
+
+def test_the_folder_is_told_in_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert cache.read(Path("faces")).folder == folder
+
+
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "facts.json"])
+def test_a_folder_that_lost_a_file_still_counts_as_prepared_faces(folder: Path, file: str) -> None:
+    (folder / file).unlink()
+    assert cache.is_in(folder)
+
+
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "facts.json"])
+def test_one_file_of_such_a_name_makes_no_prepared_faces(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).touch()
+    assert not cache.is_in(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "attributes.npy", "facts.json"])
+def test_a_missing_file_is_named(folder: Path, file: str) -> None:
+    (folder / file).unlink()
+    assert f"{folder} has no {file};" in refusal(lambda: cache.read(folder))
+
+
+@pytest.mark.parametrize("file", ["images.npy", "split.npy", "attributes.npy", "facts.json"])
+@pytest.mark.parametrize("harm", ["another bit", "cut short", "empty"])
+def test_a_damaged_file_is_named(folder: Path, file: str, harm: str) -> None:
+    content = bytearray((folder / file).read_bytes())
+    if harm == "another bit":
+        content[-5] ^= 1
+    else:
+        del content[len(content) // 2 if harm == "cut short" else 0 :]
+    (folder / file).write_bytes(content)
+    assert f"{folder} is damaged: {file} is not" in refusal(lambda: cache.read(folder))
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_systems_reason(folder: Path) -> None:
+    (folder / cache.SPLIT).unlink()
+    (folder / cache.SPLIT).mkdir()
+    expected = f"cannot read {folder / cache.SPLIT}: Is a directory"
+    assert expected in refusal(lambda: cache.read(folder))
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere", ".."])
+def test_a_name_that_would_lead_out_of_the_runs_is_refused_though_sealed(
+    folder: Path, name: str
+) -> None:
+    changed = {**facts(folder), "name": name}
+    files.write_json(folder / cache.FACTS, {**changed, "seal": cache._seal(changed)})
+    assert "facts.json" in refusal(lambda: cache.read(folder))
+
+
+def test_packages_that_are_missing_are_all_named_as_pip_calls_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("PIL", "joblib"):
+        monkeypatch.setitem(sys.modules, module, None)
+    message = refusal(lambda: cache.check_installed(*cache.DECODERS))
+    assert "without joblib, pillow; run pip install joblib pillow, or prepare" in message
+
+
+def test_with_all_packages_at_hand_nothing_is_said() -> None:
+    cache.check_installed("pyarrow", *cache.DECODERS)

@@ -1,0 +1,351 @@
+"""Sources become files of faces as `vaelib.sources.prepare` says: whole, resumed, told apart."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+import PIL
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import edit, refusal
+from tests.sources import shapes
+from vaelib.sources import cache, decode, inspect, layouts, prepare
+
+Make = Callable[..., Path]
+
+
+def prepared(source: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    found = inspect.find(str(source))
+    prepare.prepare(found, len(found.files), folder)
+    return folder
+
+
+def images(folder: Path) -> NDArray[np.uint8]:
+    return np.asarray(np.load(folder / "images.npy"))
+
+
+def facts(folder: Path) -> dict[str, object]:
+    return dict(json.loads((folder / "facts.json").read_text()))
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lists the blocks that are decoded, of 16 photos each, and in this process."""
+    decode_block = decode.decode_block
+    blocks = []
+
+    def counting(block: int, *rest: object) -> decode.Decoded:
+        blocks.append(block)
+        return decode_block(block, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(decode, "decode_block", counting)
+    monkeypatch.setattr(prepare, "BLOCK_PHOTOS", 16)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    return blocks
+
+
+# --- broken photos
+
+
+def break_photos(folder: Path, count: int) -> list[str]:
+    """Make junk of every eleventh photo, so many of them."""
+    names = [f"{11 * number:06}.jpg" for number in range(count)]
+    for name in names:
+        (folder / name).write_bytes(b"no photo at all")
+    return names
+
+
+def test_broken_photos_are_left_out_and_named(
+    photo_folder: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photo_folder(201, size=(24, 29))
+    whole = images(prepared(folder, tmp_path / "whole"))
+    break_photos(folder, 2)
+    some = prepared(folder, tmp_path / "some")
+    assert facts(some)["broken"] == ["000000.jpg (no image)", "000011.jpg (no image)"]
+    kept = [number for number in range(201) if number not in (0, 11)]
+    np.testing.assert_array_equal(images(some), whole[kept])
+    told = "left out 2 broken photos of 201: 000000.jpg (no image), 000011.jpg (no image)\n"
+    assert told in capsys.readouterr().err
+
+
+def test_attributes_and_split_stay_with_their_faces_when_others_are_broken(
+    celeba_folder: Make, tmp_path: Path
+) -> None:
+    folder = celeba_folder(201)
+    break_photos(folder / "img_align_celeba", 2)
+    some = prepared(folder, tmp_path / "some")
+    kept = [number for number in range(201) if number not in (0, 11)]
+    smiling = np.load(some / "attributes.npy")[:, 1]
+    assert smiling.tolist() == [number % 2 == 1 for number in kept]
+    assert np.load(some / "split.npy").tolist() == ([0] * 181 + [2, 1] * 10)[2:]
+
+
+def test_one_percent_of_broken_photos_is_too_many(photo_folder: Make, tmp_path: Path) -> None:
+    folder = photo_folder(100, size=(24, 29))
+    break_photos(folder, 1)
+    message = refusal(lambda: prepared(folder, tmp_path / "some"))
+    assert "1 of 100 photos cannot be decoded: 000000.jpg (no image);" in message
+
+
+def test_many_broken_photos_are_named_by_the_first_three(
+    photo_folder: Make, tmp_path: Path
+) -> None:
+    folder = photo_folder(64, size=(24, 29))
+    first, second, third, *_ = (f"{name} (no image)" for name in break_photos(folder, 5))
+    message = refusal(lambda: prepared(folder, tmp_path / "some"))
+    assert f"5 of 64 photos cannot be decoded: {first}, {second}, {third}, ...;" in message
+
+
+def test_a_list_is_refused_before_a_photo_is_decoded(
+    celeba_folder: Make, tmp_path: Path, counted: list[int]
+) -> None:
+    folder = celeba_folder(64)
+    edit(folder / "list_eval_partition.txt", 3, "000002.jpg 3")
+    refusal(lambda: prepared(folder, tmp_path / "some"))
+    assert counted == []
+
+
+# --- interrupted and resumed
+
+
+class Stopped(BaseException):
+    pass
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    decode_block = decode.decode_block
+
+    def stopping(block: int, *rest: object) -> decode.Decoded:
+        if block == blocks:
+            raise Stopped
+        return decode_block(block, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(decode, "decode_block", stopping)
+
+
+@pytest.mark.parametrize("shape", [shapes.torchvision, shapes.the_zip_itself, shapes.hugging_face])
+def test_an_interrupted_preparation_goes_on_where_it_was(
+    shape: Callable[[shapes.Copy, Path], Path],
+    tmp_path: Path,
+    counted: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = shape(shapes.procedural(80), tmp_path / "copy")
+    whole = images(prepared(source, tmp_path / "whole"))
+    counted.clear()
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(Stopped):
+            prepared(source, tmp_path / "part")
+    assert not (tmp_path / "part/facts.json").exists()
+    prepared(source, tmp_path / "part")
+    assert counted == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(images(tmp_path / "part"), whole)
+
+
+def test_broken_photos_seen_before_an_interruption_are_not_forgotten(
+    photo_folder: Make, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photo_folder(201, size=(24, 29))
+    break_photos(folder, 2)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(Stopped):
+            prepared(folder, tmp_path / "part")
+    assert len(images(prepared(folder, tmp_path / "part"))) == 199
+
+
+def test_what_was_decoded_is_checked_before_it_is_gone_on_with(
+    photo_folder: Make, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photo_folder(80)
+    whole = images(prepared(folder, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(Stopped):
+            prepared(folder, tmp_path / "part")
+    np.load(tmp_path / "part/images.npy", mmap_mode="r+")[20] = 0
+    counted.clear()
+    prepared(folder, tmp_path / "part")
+    assert counted == [1, 3, 4]
+    np.testing.assert_array_equal(images(tmp_path / "part"), whole)
+
+
+def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> None:
+    source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "few")
+    for number in range(2_000):
+        os.link(source / f"{number % 64 + 1:06}.jpg", source / f"more{number:06}.jpg")
+    cache = tmp_path / "cache"
+    script = f"from vaelib import data; print(data.load({str(source)!r}).fingerprint)"
+    command, environment = [sys.executable, "-c", script], os.environ | {"VAELIB_CACHE": str(cache)}
+    first = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(journal.stat().st_size for journal in cache.glob(".few-*.part/journal.jsonl")):
+        assert time.monotonic() < deadline, "nothing was decoded in a minute"
+        assert first.poll() is None, "the preparation ended before it could be killed"
+        time.sleep(0.005)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    [part] = cache.glob(".few-*.part")
+    assert not (part / "facts.json").exists()
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    cached = [folder for folder in cache.iterdir() if not folder.name.startswith(".")]
+    assert len(cached) == 1
+    whole = prepared(source, tmp_path / "whole")
+    assert second.stdout.strip() == facts(whole)["fingerprint"]
+
+
+def test_many_photos_are_decoded_in_several_processes_to_the_same_bytes(
+    photo_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photo_folder(300, size=(24, 29))
+    one = prepared(folder, tmp_path / "one")
+    monkeypatch.setattr(prepare, "BLOCK_PHOTOS", 64)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    two = prepared(folder, tmp_path / "two")
+    assert (one / "images.npy").read_bytes() == (two / "images.npy").read_bytes()
+
+
+def test_blocks_end_where_their_bytes_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = inspect.find(str(shapes.the_zip_itself(shapes.procedural(64), tmp_path / "copy")))
+    monkeypatch.setattr(prepare, "BLOCK_BYTES", 40_000)
+    blocks = list(prepare._blocks(source))
+    assert sum(map(len, blocks)) == 64
+    sizes = [[len(photo) for _, photo in block if isinstance(photo, bytes)] for block in blocks]
+    assert all(sum(some[:-1]) <= 40_000 for some in sizes)
+    assert len(blocks) > 4
+
+
+# --- the fingerprint
+
+
+def folder_of_names(folder: Path, names: list[str]) -> Path:
+    """Files with nothing in them but their names: finding does not decode."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+        os.utime(folder / name, (0, 0))
+    return folder
+
+
+def numbered(count: int) -> list[str]:
+    return [f"{number:04}.jpg" for number in range(count)]
+
+
+def told_apart(folder: Path) -> str:
+    source = inspect.find(str(folder))
+    return prepare.fingerprint(source, len(source.files))
+
+
+def test_nothing_changed_gives_the_same_fingerprint(celeba_folder: Make) -> None:
+    folder = celeba_folder(64)
+    assert told_apart(folder) == told_apart(folder)
+
+
+def test_an_added_photo_gives_another_fingerprint(tmp_path: Path) -> None:
+    before = told_apart(folder_of_names(tmp_path, numbered(70)))
+    assert told_apart(folder_of_names(tmp_path, ["new.jpg"])) != before
+
+
+def test_a_renamed_photo_gives_another_fingerprint(tmp_path: Path) -> None:
+    before = told_apart(folder_of_names(tmp_path, numbered(70)))
+    (tmp_path / "0001.jpg").rename(tmp_path / "0001b.jpg")
+    assert told_apart(tmp_path) != before
+
+
+def test_a_photo_of_another_size_gives_another_fingerprint(tmp_path: Path) -> None:
+    before = told_apart(folder_of_names(tmp_path, numbered(1_000)))
+    (tmp_path / "0500.jpg").write_text("longer than before")
+    os.utime(tmp_path / "0500.jpg", (0, 0))
+    assert told_apart(tmp_path) != before
+
+
+def test_a_photo_changed_later_gives_another_fingerprint(tmp_path: Path) -> None:
+    before = told_apart(folder_of_names(tmp_path, numbered(1_000)))
+    (tmp_path / "0500.jpg").write_text("0501.jpg")
+    assert told_apart(tmp_path) != before
+
+
+def test_other_bytes_of_the_same_size_and_time_give_another_fingerprint(tmp_path: Path) -> None:
+    before = told_apart(folder_of_names(tmp_path, numbered(64)))
+    (tmp_path / "0033.jpg").write_text("0034.jpg")
+    os.utime(tmp_path / "0033.jpg", (0, 0))
+    assert told_apart(tmp_path) != before
+
+
+@pytest.mark.parametrize("shape", [shapes.torchvision, shapes.kaggle, shapes.zip_in_folder])
+@pytest.mark.parametrize("word", ["attr", "partition"])
+def test_a_changed_list_gives_another_fingerprint(
+    shape: Callable[[shapes.Copy, Path], Path], word: str, tmp_path: Path
+) -> None:
+    folder = shape(shapes.procedural(64), tmp_path / "copy")
+    before = told_apart(folder)
+    [path] = folder.glob(f"list_*{word}*")
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert told_apart(folder) != before
+
+
+@pytest.mark.parametrize("shape", [shapes.the_zip_itself, shapes.zip_of_kaggle])
+def test_one_other_photo_in_a_zip_gives_another_fingerprint(
+    shape: Callable[[shapes.Copy, Path], Path], tmp_path: Path
+) -> None:
+    copy = shapes.procedural(64)
+    before = told_apart(shape(copy, tmp_path / "before"))
+    photo = bytearray(copy.photos["000040.jpg"])
+    photo[-30] ^= 1
+    changed = {**copy.photos, "000040.jpg": bytes(photo)}
+    other = shapes.Copy(changed, copy.names, copy.attributes, copy.split)
+    assert told_apart(shape(other, tmp_path / "after")) != before
+
+
+def test_one_other_bit_in_a_shard_gives_another_fingerprint(tmp_path: Path) -> None:
+    folder = shapes.hugging_face(shapes.procedural(64), tmp_path / "copy")
+    before = told_apart(folder)
+    shard = sorted(folder.rglob("*.parquet"))[0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert told_apart(folder) != before
+
+
+def test_another_version_of_pillow_gives_another_fingerprint(
+    photo_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photo_folder(64)
+    before = told_apart(folder)
+    monkeypatch.setattr(PIL, "__version__", "0")
+    assert told_apart(folder) != before
+
+
+def test_procedural_faces_have_the_same_fingerprint_where_no_decoder_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = inspect.find("synthetic")
+    before = prepare.fingerprint(source, 10)
+    for module in cache.DECODERS:
+        monkeypatch.setitem(sys.modules, module, None)
+    assert prepare.fingerprint(source, 10) == before
+
+
+def test_another_recipe_gives_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = layouts.Source("synthetic", "synthetic", "drawn by a program")
+    before = prepare.fingerprint(source, 10)
+    monkeypatch.setattr(prepare, "RECIPE", prepare.RECIPE + 1)
+    assert prepare.fingerprint(source, 10) != before
+
+
+def test_procedural_faces_are_told_apart_by_their_number() -> None:
+    source = inspect.find("synthetic")
+    assert prepare.fingerprint(source, 10) != prepare.fingerprint(source, 11)

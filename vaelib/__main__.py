@@ -1,0 +1,1 @@
+"""`python -m vaelib`: the one command line."""

@@ -1,0 +1,231 @@
+"""The lit ellipsoid on which a face is drawn, the wall behind it, and how shapes are painted.
+
+The head is an ellipsoid seen without perspective. For each pixel we find the point of the
+ellipsoid in front of it, in the head's own coordinates; eyes, nose, mouth and hairline are
+functions of that point, so a turned head narrows on its far side without any rule for it.
+Lengths are in pixels of a 64 x 48 image: x to the right, y down, z towards the viewer, with the
+origin between the eyes. Edges fade over about one pixel, so nothing needs supersampling.
+
+Pictures are (3, ...), colours first: (3, n, h, w) or (3, p). What fills the frame is drawn on whole
+images; what is on the head is drawn on its pixels alone, gathered in a list: a quarter of them all.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaelib.config import IMAGE_SHAPE
+from vaelib.faces.factors import CURLY, Factors
+
+_, HEIGHT, WIDTH = IMAGE_SHAPE
+EYE_LINE = 32.6  # row between the eyes, measured on CelebA at this size
+HALF_HEIGHT, HALF_DEPTH = 21.0, 13.5  # of the head; its half width is a factor
+
+Vector = tuple[Tensor, Tensor, Tensor]
+
+
+def per_image(values: Tensor) -> Tensor:
+    """(n,) to (n, 1, 1), to stand beside images."""
+    return values[:, None, None]
+
+
+def step(x: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, smooth in between."""
+    x = x.clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def inside(distance: Tensor, soft: float = 1.0) -> Tensor:
+    """How much of a pixel a shape covers whose edge is this far away (positive: inside)."""
+    return (distance / soft + 0.5).clamp(0, 1)
+
+
+def bell(x: Tensor, y: Tensor | float = 0.0) -> Tensor:
+    """A round bump like exp(-x^2 - y^2), but 0 beyond a distance of 2; and four times as fast."""
+    near = (1 - 0.25 * (x * x + y * y)).clamp(min=0).square()
+    return near * near
+
+
+def rgb(red: float, green: float, blue: float) -> Tensor:
+    """A colour of 0 - 255 as a (3, 1) tensor of 0 - 1."""
+    return torch.tensor([[red], [green], [blue]]) / 255
+
+
+def palette(colours: tuple[tuple[int, int, int], ...], where: Tensor) -> Tensor:
+    """Colours (3, n) in 0 - 1, `where` (n,) in 0 - 1 of the way along the list."""
+    table = torch.tensor(colours, dtype=torch.float32).T / 255
+    place = where * (len(colours) - 1)
+    low = place.floor().clamp(0, len(colours) - 2).long()
+    return torch.lerp(table[:, low], table[:, low + 1], place - low)
+
+
+def hue(angle: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+    """Colours (3, n) from hue, saturation and value (n,), each in 0 - 1."""
+    third = torch.tensor([[0.0], [2 / 3], [1 / 3]])
+    wave = ((angle + third) % 1 * 6 - 3).abs().sub(1).clamp(0, 1)
+    return value * (1 - saturation * (1 - wave))
+
+
+def everywhere(colours: Tensor) -> Tensor:
+    """Colours (3, n), one for each image, to stand beside pictures (3, n, h, w)."""
+    return colours[..., None, None]
+
+
+def paint(picture: Tensor, colour: Tensor, alpha: Tensor) -> None:
+    """Lay a colour (or picture) over a picture (3, ...), in place; alpha is (...)."""
+    picture.lerp_(colour.expand_as(picture), alpha.expand_as(picture))
+
+
+def to_head(yaw: Tensor, pitch: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Vector:
+    """Turn a vector from the viewer's coordinates to the head's; angles in radians."""
+    ahead = yaw.sin() * x + yaw.cos() * z
+    return (
+        yaw.cos() * x - yaw.sin() * z,
+        pitch.cos() * y + pitch.sin() * ahead,
+        pitch.cos() * ahead - pitch.sin() * y,
+    )
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The image plane (n, 64, 48), and where each pixel's line of sight passes the head."""
+
+    px: Tensor  # position about the head's centre, roll undone
+    py: Tensor
+    start: Vector  # a point of the line; divided by its half axes the head is the unit sphere
+    away: Tensor  # squared distance of the line from the head's centre: 1 on the outline
+    along: Tensor  # how far the start is from the point nearest to the centre
+    ray: Vector  # (n, 1, 1): the direction of sight, divided by the same half axes
+    grown: Tensor  # (n,): the radius of the hair
+
+
+def place_head(f: Factors) -> Plane:
+    """Find the head in front of every pixel."""
+    yaw, pitch, roll = (per_image(t).deg2rad() for t in (f.yaw, f.pitch, f.roll))
+    x = torch.arange(WIDTH).view(1, 1, -1) + 0.5 - WIDTH / 2 - per_image(f.shift_x)
+    y = torch.arange(HEIGHT).view(1, -1, 1) + 0.5 - EYE_LINE - per_image(f.shift_y)
+    x, y = x / per_image(f.size), y / per_image(f.size)
+    # CelebA is aligned by the eyes: a turned head swings about them, not about its centre.
+    px = roll.cos() * x + (roll.sin() * y + 0.8 * HALF_DEPTH * yaw.sin() * pitch.cos())
+    py = roll.cos() * y - (roll.sin() * x + 0.9 * HALF_DEPTH * pitch.sin())
+    shape = 1 + per_image(f.jaw_width) * step(py / 12) + 0.2 * step(py / -16)
+    flat = px / shape
+    chin = per_image(f.jaw_length) / HALF_HEIGHT
+    lower = py * (1 - chin / (1 + chin) * step(py / 14))
+    deep = torch.where(py < 0, 1.09 * py, lower)  # eyes lie below the middle of head and hair
+    half, zero = per_image(f.face_width), torch.zeros_like(yaw)
+    ahead = yaw.sin() * flat
+    start = (
+        flat * (yaw.cos() / half),
+        (pitch.cos() * deep + pitch.sin() * ahead) / HALF_HEIGHT,
+        (pitch.cos() * ahead - pitch.sin() * deep) / HALF_DEPTH,
+    )
+    ray = _ray(f)
+    long = ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2
+    u, v, w = start
+    along = u * ray[0] + v * ray[1] + w * ray[2] + zero
+    away = u * u + v * v + w * w - along * along / long
+    grown = 1 + f.hair_volume + 0.05 * (f.hair_style == CURLY)
+    return Plane(px, py, start, away, along, ray, grown)
+
+
+def _ray(f: Factors) -> Vector:
+    """Direction of sight (n, 1, 1) where the head is the unit sphere."""
+    yaw, pitch = per_image(f.yaw).deg2rad(), per_image(f.pitch).deg2rad()
+    zero = torch.zeros_like(yaw)
+    rx, ry, rz = to_head(yaw, pitch, zero, zero, zero + 1)
+    return rx / per_image(f.face_width), ry / HALF_HEIGHT, rz / HALF_DEPTH
+
+
+class Pixels:
+    """Some pixels of some faces, in one list; `pixels.yaw` is (p,), the yaw at each of them."""
+
+    def __init__(self, f: Factors, chosen: Tensor, images: Tensor | None = None) -> None:
+        """chosen: bool (n, 64, 48), or (k, 64, 48) for those of the images only."""
+        found = chosen.flatten().nonzero().flatten()
+        self.image = found // (HEIGHT * WIDTH)
+        self.flat = found  # positions in all images' pixels
+        if images is not None:
+            place = found - self.image * (HEIGHT * WIDTH)
+            self.image = images.index_select(0, self.image)
+            self.flat = self.image * (HEIGHT * WIDTH) + place
+        self.faces = f
+
+    def __getattr__(self, name: str) -> Tensor:
+        values: Tensor = getattr(self.faces, name).index_select(0, self.image)
+        setattr(self, name, values)
+        return values
+
+    def of(self, plane: Tensor) -> Tensor:
+        """What a plane (n, 64, 48) is at these pixels."""
+        return plane.reshape(-1).index_select(0, self.flat)
+
+    def at(self, per_face: Tensor) -> Tensor:
+        """What a value (n,) of the faces is at these pixels."""
+        return per_face.index_select(0, self.image)
+
+    def colours(self, per_face: Tensor) -> Tensor:
+        """Colours (3, p) at these pixels, of colours (3, n) of the faces."""
+        return per_face.index_select(1, self.image)
+
+    def take(self, image: Tensor) -> Tensor:
+        """A copy (3, p) of these pixels of pictures (3, n, 64, 48)."""
+        return image.view(3, -1).index_select(1, self.flat)
+
+    def put(self, image: Tensor, part: Tensor) -> None:
+        """Write these pixels back."""
+        image.view(3, -1).index_copy_(1, self.flat, part)
+
+    def some(self, where: Tensor) -> "Pixels":
+        """Those of the pixels at these positions in the list."""
+        few = Pixels.__new__(Pixels)
+        few.flat, few.image = (part.index_select(0, where) for part in (self.flat, self.image))
+        few.faces = self.faces
+        return few
+
+
+def meet(p: Pixels, plane: Plane, radius: Tensor | float) -> Vector:
+    """The foremost point of a sphere of this radius, where the head is the unit sphere."""
+    ray = [p.at(part.flatten()) for part in plane.ray]
+    long = ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2
+    depth = ((radius * radius - p.of(plane.away)).clamp(min=0) * long).sqrt() - p.of(plane.along)
+    depth = depth / long
+    u, v, w = (p.of(s) + r * depth for s, r in zip(plane.start, ray, strict=True))
+    return u, v, w
+
+
+def off_centre(p: Pixels, plane: Plane) -> Tensor:
+    """Distance (p,) of the line of sight from the head's centre: 1 on the outline."""
+    return p.of(plane.away).clamp(min=1e-6).sqrt()
+
+
+def covered(distance: Tensor) -> Tensor:
+    """How much of a pixel the head covers whose line of sight is so far from its centre."""
+    return inside((1 - distance) * 11.5, 1.3)
+
+
+def lit(p: Pixels, nx: Tensor, ny: Tensor, nz: Tensor) -> Tensor:
+    """Brightness of a surface with this (unnormalised) normal, soft as under a large lamp."""
+    f = p.faces
+    azimuth, height = f.light_azimuth.deg2rad(), f.light_height.deg2rad()
+    towards = (azimuth.sin() * height.cos(), -height.sin(), azimuth.cos() * height.cos())
+    lx, ly, lz = (p.at(c) for c in to_head(f.yaw.deg2rad(), f.pitch.deg2rad(), *towards))
+    facing = (nx * lx + ny * ly + nz * lz) * torch.rsqrt(nx * nx + ny * ny + nz * nz + 1e-6)
+    return 1.02 + p.light_strength * (1.15 * step((facing + 0.35) / 1.35) - 1)
+
+
+def background(f: Factors) -> Tensor:
+    """Pictures (3, n, 64, 48): a wall, light sloping across it, soft clutter, an upright edge."""
+    x = torch.arange(WIDTH).view(1, 1, -1) / WIDTH - 0.5
+    y = torch.arange(HEIGHT).view(1, -1, 1) / HEIGHT - 0.5
+    turn, place = 6.2832 * per_image(f.back_turn), 6.2832 * per_image(f.back_place)
+    slope = per_image(f.back_slope) * (turn.cos() * x + turn.sin() * y)
+    blobs = torch.cos(9 * x + 7 * place) * torch.cos(7 * y + 4 * x + 11 * place)
+    panel = torch.tanh(24 * (x - 0.45 * torch.cos(5 * place) + 0.2 * torch.sin(turn) * y))
+    clutter = per_image(f.back_clutter) * (0.22 * blobs + 0.16 * panel)
+    wall = hue(f.back_hue, f.back_saturation, f.back_value) * rgb(262, 255, 246)
+    other = hue((f.back_hue + 0.45) % 1, f.back_saturation, 0.9 - 0.6 * f.back_value)
+    picture = everywhere(wall) * (1 + 0.9 * slope + clutter)
+    paint(picture, everywhere(other), step(2.2 * clutter))
+    return picture

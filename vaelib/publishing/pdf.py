@@ -1,0 +1,265 @@
+"""From an executed notebook to a typeset PDF: nbconvert, pandoc and Typst, offline, from wheels.
+
+    python: export_pdf(Path("06_report.ipynb"), Path("report.pdf"), figures_root=ROOT)
+    shell:  jupyter nbconvert --to vaelib.publishing.pdf.TypstExporter 06_report.ipynb
+
+The notebook stays readable in Jupyter. What it holds and what becomes of it:
+
+- Code, streams and plain text results are left out. `text/markdown` outputs are running text. An
+  output that ended in an error, and a picture that is no figure, are refused.
+- A cell tagged `notebook-only`, and an output with metadata `{"notebook_only": true}`, stay in
+  Jupyter.
+- The first cell starts with `# Title`; the paragraphs that follow it are the answer under the
+  title, those that follow `## Abstract` are the abstract. The other `##` headings are the numbered
+  sections. A heading may carry its number (`## 2 Data`); it is checked and not printed twice.
+- A figure is an output with metadata `{"figure": {"label": "fig-3", "path":
+  "figures/synthetic/fig03.png", "caption": "Markdown", "width": 0.8}}`: path below `figures_root`,
+  width a share of the text's (1 if left out). Its number is the one in its label: `fig-3` is
+  Figure 3 and `fig-a1` is Figure A1, wherever the page has room for it. Of figures that follow
+  each other with a width of at most 0.5, two stand side by side.
+- A table is a pipe table with a paragraph `Table: its caption` before or after it; a table without
+  a caption has no number.
+- An anchor in front names what follows, in Jupyter and in the PDF: `<a id="tbl-models"></a>` before
+  a table, `<a id="sec-data"></a>` before a heading (each a paragraph of its own), and, on the line
+  before `$$...$$`, `<a id="eq-elbo"></a>`, which also numbers the equation.
+- `[Figure 3](#fig-3)`, `[Table 1](#tbl-models)`, `[Section 2](#sec-data)` and `[(1)](#eq-elbo)`
+  refer. A label that is missing or there twice is refused, and so is a typed number that is not
+  the printed one.
+- `[Kingma and Welling, 2014](#ref-kingma2014)`, `[Kingma and Welling (2014)](#ref-kingma2014)` and
+  `[Kingma and Welling](#ref-kingma2014)` cite report/references.bib; three authors or more are
+  "Rezende et al.". Names and year must be those of the entry. The PDF prints its own bibliography,
+  so the notebook's list of references, with its anchors, is tagged `notebook-only`.
+
+The PDF meets PDF/A-2a and PDF/UA-1 (archived, accessible), which is also what makes Typst refuse a
+character that no font of its own can print. The same input gives the same bytes.
+"""
+
+import re
+import subprocess
+import unicodedata
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nbformat
+import pypandoc
+import typst
+from nbconvert.exporters import MarkdownExporter
+from nbformat import NotebookNode
+from PIL import Image
+from traitlets import Unicode, default
+
+from vaelib.support import files
+from vaelib.support.errors import InputError
+from vaelib.support.paths import REPORT, ROOT
+
+NOTEBOOK_ONLY = "notebook-only"
+TEXT_INCHES = 5.9  # width of the text on the page
+DOTS_PER_INCH = 220  # of pictures in print
+TIMESTAMP = 946_684_800  # 1 January 2000: the PDF's date never tells when it was built
+
+# Markdown as Jupyter reads it (lists and headings need no blank line; ~, ^ and @ mean themselves),
+# with pandoc's table captions and fenced blocks.
+DIALECT = (
+    "markdown+lists_without_preceding_blankline+autolink_bare_uris-blank_before_header"
+    "-blank_before_blockquote-citations-subscript-superscript-yaml_metadata_block"
+    "-pandoc_title_block-auto_identifiers-implicit_header_references-implicit_figures"
+    "-example_lists-fancy_lists-definition_lists-line_blocks-inline_notes-raw_attribute"
+    "-native_spans-native_divs-markdown_in_html_blocks"
+)
+
+
+class ExportError(RuntimeError):
+    """The notebook cannot be typeset as it stands: one line with the notebook and the reason."""
+
+
+class TypstExporter(MarkdownExporter):
+    """An nbconvert exporter whose output is the bytes of a PDF. See the module for the contract.
+
+    Raises ExportError.
+    """
+
+    export_from_notebook = "PDF by Typst"
+    figures_root = Unicode(
+        str(ROOT), help="The folder that the paths of figures are relative to."
+    ).tag(config=True)
+
+    @default("file_extension")
+    def _file_extension_default(self) -> str:
+        return ".pdf"
+
+    @default("template_extension")
+    def _template_extension_default(self) -> str:
+        return ".md.j2"
+
+    def from_notebook_node(  # type: ignore[override]  # bytes, as nbconvert's own PDF exporters
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[bytes, dict[str, Any]]:
+        name = (resources or {}).get("metadata", {}).get("name", "notebook")
+        root = Path(self.figures_root)
+        report = nb.copy()
+        try:
+            with TemporaryDirectory() as desk:
+                report.cells = report_cells(nb, root, Path(desk))
+                markdown, told = super().from_notebook_node(report, resources, **kw)
+                return typeset(to_typst(markdown), Path(desk)), told
+        except ExportError as error:
+            raise ExportError(f"{name}: {error}") from error
+
+
+def export_pdf(notebook: Path, pdf: Path, figures_root: Path) -> None:
+    """Typeset an executed notebook. An earlier PDF stays as it is unless the new one is whole.
+
+    figures_root: the folder that the paths of the notebook's figures are relative to. Raises
+    InputError if the notebook cannot be read, ExportError if it cannot be typeset.
+    """
+    try:
+        node = nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise InputError(f"{notebook} cannot be read as a notebook: {_line(error)}") from None
+    exporter = TypstExporter(figures_root=str(figures_root.absolute()))
+    document, _ = exporter.from_notebook_node(node, {"metadata": {"name": notebook.stem}})
+    with files.atomic_write(pdf) as aside:
+        aside.write_bytes(document)
+
+
+def report_cells(notebook: NotebookNode, figures_root: Path, desk: Path) -> list[NotebookNode]:
+    """The notebook's text, results and figures as Markdown cells; no code.
+
+    desk: the folder that the pictures are put into as they are printed.
+    Raises ExportError if a cell ended in an error, or shows a figure that cannot be set.
+    """
+    parts: list[str] = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        outputs = cell.get("outputs", [])
+        try:
+            _refuse_errors(outputs)
+            if NOTEBOOK_ONLY in cell.metadata.get("tags", []):
+                continue
+            parts += (
+                [cell.source]
+                if cell.cell_type == "markdown"
+                else _shown(outputs, figures_root, desk)
+            )
+        except ExportError as error:
+            raise ExportError(f"cell {number} {error}") from None
+    return [nbformat.v4.new_markdown_cell(part) for part in parts]
+
+
+def _refuse_errors(outputs: list[NotebookNode]) -> None:
+    for output in outputs:
+        if output.output_type == "error":
+            raise ExportError(f"ended in an error: {output.ename}: {_line(output.evalue)}")
+
+
+def _shown(outputs: list[NotebookNode], figures_root: Path, desk: Path) -> list[str]:
+    """What a cell's outputs add to the text."""
+    parts = []
+    for output in outputs:
+        data, metadata = output.get("data", {}), output.get("metadata", {})
+        if metadata.get("notebook_only"):
+            continue
+        if "figure" in metadata:
+            parts.append(_figure(metadata["figure"], figures_root, desk))
+        elif "text/markdown" in data:
+            parts.append(data["text/markdown"])
+        elif any(kind.startswith("image/") for kind in data):
+            raise ExportError("shows a picture that is neither a figure nor notebook_only")
+    return parts
+
+
+def _figure(figure: dict[str, Any], figures_root: Path, desk: Path) -> str:
+    """A figure as a fenced block of Markdown, which the filter sets."""
+    label, path, caption, width = (figure.get(key) for key in ("label", "path", "caption", "width"))
+    if not (label and path and caption):
+        raise ExportError(f"shows a figure that lacks a label, a path or a caption: {figure}")
+    if not (figures_root / path).is_file():
+        raise ExportError(f"shows {label}, but there is no file {path} in {figures_root}")
+    share = 1.0 if width is None else width
+    if not (isinstance(share, int | float) and 0 < share <= 1):
+        raise ExportError(f"shows {label} with width {share}; it must lie between 0 and 1")
+    printed = _for_print(figures_root / path, share, desk / label)
+    attributes = f'#{label} .figure path="{printed.name}" width="{share:.2%}"'
+    return f"::: {{{attributes}}}\n{' '.join(caption.split())}\n:::"
+
+
+def _for_print(picture: Path, share: float, target: Path) -> Path:
+    """The picture as small as print allows: a JPEG of the printed size, unless PNG is smaller."""
+    encoded = BytesIO()
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
+    width = round(share * TEXT_INCHES * DOTS_PER_INCH)
+    if image.width > width:
+        height = round(image.height * width / image.width)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    image.save(encoded, format="JPEG", quality=90, subsampling=0)
+    if encoded.tell() < picture.stat().st_size:
+        target = target.with_suffix(".jpg")
+        target.write_bytes(encoded.getvalue())
+    else:
+        target = target.with_suffix(".png")
+        target.write_bytes(picture.read_bytes())
+    return target
+
+
+def to_typst(markdown: str) -> str:
+    """The report's Markdown as a Typst document. Raises ExportError, also on pandoc's warnings."""
+    command = [pypandoc.get_pandoc_path(), "--from", DIALECT, "--to", "typst", "--standalone"]
+    command += ["--template", REPORT / "paper.typ", "--lua-filter", REPORT / "filter.lua"]
+    command += ["--fail-if-warnings"]
+    done = subprocess.run(command, input=markdown.encode(), capture_output=True, check=False)
+    if done.returncode:
+        raise ExportError(_pandoc_reason(done.stderr.decode()))
+    return done.stdout.decode()
+
+
+def _pandoc_reason(told: str) -> str:
+    """The line of pandoc's complaint that says what is wrong."""
+    lines = [line.strip() for line in told.splitlines()]
+    if lines and lines[0].startswith("Error running filter"):
+        return lines[1]
+    warning = re.search(r"\[WARNING\] (.+)", told)
+    cause = next((line for line in lines if line.startswith("unexpected")), "")
+    what = warning[1].removesuffix(", rendering as TeX:") if warning else " ".join(lines)
+    return f"{what}: {cause}" if cause else what
+
+
+def typeset(document: str, desk: Path) -> bytes:
+    """The PDF of a Typst document whose pictures lie on the desk.
+
+    Raises ExportError, also on Typst's warnings.
+    """
+    compiler = typst.Compiler(
+        document.encode(),
+        root=desk,
+        ignore_system_fonts=True,
+        sys_inputs={"references": (REPORT / "references.bib").read_text(encoding="utf-8")},
+    )
+    try:
+        pdf, warnings = compiler.compile_with_warnings(
+            format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=TIMESTAMP
+        )
+    except typst.TypstError as error:
+        raise ExportError(_typst_reason(error)) from error
+    if warnings:
+        raise ExportError(_line(warnings[0].message))
+    assert isinstance(pdf, bytes)  # one document, not one image a page
+    return pdf
+
+
+def _typst_reason(error: typst.TypstError) -> str:
+    """The line of Typst's complaint that says what is wrong and, for a character, where."""
+    reason = _line(error.message).removeprefix("panicked with: ")
+    if "could not be displayed" not in reason:
+        return reason
+    text = re.search(r'`"(.+?)"`', reason)
+    characters = text[1] if text else reason
+    names = ", ".join(unicodedata.name(each, f"U+{ord(each):04X}") for each in characters)
+    place = re.search(r"^\s*\d+ │ (.*)$", error.diagnostic, re.MULTILINE)
+    near = f", near: {place[1].strip()}" if place else ""
+    return f"no font of the report can print {characters} ({names}){near}"
+
+
+def _line(error: object) -> str:
+    return " ".join(str(error).split())

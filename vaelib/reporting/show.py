@@ -1,0 +1,61 @@
+"""What a notebook shows: text with numbers filled in, pictures and tables."""
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from IPython.display import Image as DisplayedImage
+from IPython.display import Markdown, display
+from PIL import Image
+
+PREVIEW_WIDTH = 800  # pixels, and
+PREVIEW_QUALITY = 85  # of the JPEG that a notebook keeps of a picture
+
+
+def text(template: str, **values: Any) -> None:
+    """Show Markdown whose {placeholders} are filled from `values`; a missing one is an error.
+
+    Placeholders may look inside: {base[kl]:.0f}, {experiment.images:,}.
+    """
+    display(Markdown(template.strip().format(**values)))
+
+
+def picture(image: Image.Image) -> None:
+    """Show a picture in a notebook without keeping a file of it."""
+    display(preview(image))
+
+
+def preview(picture: Image.Image, alt: str = "") -> DisplayedImage:
+    small = picture.convert("RGB")
+    if small.width > PREVIEW_WIDTH:
+        height = round(small.height * PREVIEW_WIDTH / small.width)
+        small = small.resize((PREVIEW_WIDTH, height), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    small.save(encoded, format="JPEG", quality=PREVIEW_QUALITY)
+    return DisplayedImage(encoded.getvalue(), format="jpeg", alt=alt or None)
+
+
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    caption: str = "",
+    label: str = "",
+) -> None:
+    """Show a Markdown table: the first column and words to the left, numbers to the right.
+
+    caption and label ("tbl-models"), where the report refers to the table.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    wordy = [any(row[i][:1].isalpha() for row in cells) for i in range(len(header))]
+    dashes = [":--" if i == 0 or wordy[i] else "--:" for i in range(len(header))]
+    lines = [header, dashes, *cells]
+    markdown = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    before = f'<a id="{label}"></a>\n\n' if label else ""
+    after = f"\n\nTable: {caption}" if caption else ""
+    display(Markdown(before + markdown + after))
+
+
+def scientific(value: float) -> str:
+    """A number as a formula in TeX, such as 1.1 \\times 10^{-5}."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return rf"{digits} \times 10^{{{int(exponent)}}}"

@@ -1,0 +1,154 @@
+"""CelebA from its two servers, by the libraries that are made for them: resumed and checked."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaelib.sources import storage
+from vaelib.support.errors import InputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+HUB = "flwrlabs/celeba"
+DRIVE = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
+
+TIMEOUT = 60.0  # seconds without a byte after which a connection to Google Drive counts as dead
+RETRIES = 5  # how often it is opened again, to go on where it was
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no space on the disk, or none for this user
+BROKEN = ("complete", "Consistency check", "isconnected", "reset", "aborted")  # in libraries' words
+NOT_INSTALLED = "is not installed; run pip install 'vaelib[celeba]'"
+WRONG = "came with a wrong checksum and was deleted; the next run gets it anew"
+WEB_PAGE = (
+    "sent a web page instead of {}, most often because its quota for this file is used up for now;"
+    " try again tomorrow, or another of the ways above"
+)
+NO_RANGE = "does not go on where {} broke off; if it says so again, delete {} to begin anew"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether a library gave up for want of room."""
+    return any(getattr(each, "errno", None) in FULL for each in _chain(error))
+
+
+def why(error: BaseException) -> str:
+    """In words, why a library gave up, from the chain of errors that it leaves."""
+    *_, innermost = chain = list(_chain(error))
+    for each in chain:
+        status = getattr(getattr(each, "response", None), "status_code", None)
+        if status is not None:
+            return f"the server answers {status} instead of sending the file"
+        if isinstance(each, socket.gaierror):
+            return "the server's address cannot be looked up; is this machine online?"
+        if isinstance(each, ConnectionRefusedError):
+            return "the server refuses the connection"
+        if isinstance(each, TimeoutError):
+            return "the server fell silent"
+        if isinstance(each, json.JSONDecodeError):
+            return "something else answers; does this network want a sign-in first?"
+    if any(word in str(each) for each in chain for word in BROKEN):
+        return "the connection broke off"
+    return f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:160]}"
+
+
+def from_hub(folder: Path) -> None:
+    """Bring Hugging Face's copy, or what is missing of it, into the folder.
+
+    The environment variable HF_ENDPOINT names another server. Raises InputError where the library
+    is missing or a checksum is wrong, else the library's own errors.
+    """
+    # Plain HTTP, which goes on within a file when a connection breaks. Read by the import.
+    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    try:
+        from huggingface_hub import HfApi
+        from huggingface_hub.utils import logging
+    except ImportError:
+        raise InputError(f"huggingface_hub {NOT_INSTALLED}") from None
+    logging.set_verbosity_error()  # its warnings are about tokens, and about retries that help
+    hub = HfApi(os.environ.get("HF_ENDPOINT") or None, token=False)
+    about = hub.dataset_info(HUB, files_metadata=True, timeout=TIMEOUT)
+    shards = {
+        folder / file.rfilename: file
+        for file in about.siblings or []
+        if file.rfilename.endswith(".parquet")
+    }
+    for path in set(folder.rglob("*.parquet")) - set(shards):
+        path.unlink()  # of an older revision: its images would be there twice
+    # One file after the other: snapshot_download gets several at once, and when it is stopped it
+    # first finishes those that it has begun.
+    for path, file in shards.items():
+        hub.hf_hub_download(
+            HUB, file.rfilename, repo_type="dataset", revision=about.sha, local_dir=folder
+        )
+        with path.open("rb") as shard:
+            digest = hashlib.file_digest(shard, "sha256").hexdigest()
+        if file.lfs is None or digest != file.lfs.sha256:
+            path.unlink()
+            raise InputError(f"{path.name} {WRONG}")
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the library's own notes
+
+
+def from_drive(folder: Path) -> None:
+    """Bring the authors' zip and lists from Google Drive, or what is missing, into the folder.
+
+    Raises InputError where gdown is missing, a checksum is wrong, or a web page came instead of
+    the file, else the library's own errors.
+    """
+    try:
+        import gdown
+    except ImportError:
+        raise InputError(f"gdown {NOT_INSTALLED}") from None
+    from torchvision.datasets import CelebA
+    from torchvision.datasets.utils import check_integrity
+    from tqdm import tqdm
+
+    for identity, md5, name in CelebA.file_list:
+        path = folder / name
+        if name not in DRIVE or check_integrity(path, md5):
+            continue
+        path.unlink(missing_ok=True)
+        begun = next(folder.glob(f"{name}*.part"), None)
+        if begun and check_integrity(begun, md5):  # stopped after its last byte
+            begun.rename(path)
+            continue
+        try:
+            with tqdm(desc=name, unit="B", unit_scale=True, disable=None) as bar:
+                gdown.download(
+                    id=identity,
+                    output=str(path),
+                    quiet=True,  # its own bar comes with the libraries' words for every retry
+                    resume=True,
+                    progress=partial(_show, bar),
+                    retries=RETRIES,
+                    timeout=TIMEOUT,
+                    use_cookies=False,  # nobody's account is needed, nor a file in their home
+                )
+        except gdown.exceptions.FileURLRetrievalError:
+            raise InputError(WEB_PAGE.format(name)) from None
+        except gdown.exceptions.DownloadError as error:
+            if "byte range" in str(error):
+                raise InputError(NO_RANGE.format(name, begun)) from None
+            raise
+        if not check_integrity(path, md5):
+            told = WEB_PAGE.format(name) if storage.is_web_page(path) else f"{name} {WRONG}"
+            path.unlink()
+            raise InputError(told)
+
+
+def _show(bar: "tqdm", done: int, total: int | None) -> None:
+    bar.total = total
+    bar.update(done - bar.n)

@@ -1,0 +1,55 @@
+"""Where a result came from: versions, machine and commit."""
+
+import functools
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy
+import torch
+
+from vaelib.support import paths
+
+
+@functools.cache
+def commit() -> str:
+    """The project's commit, with "+changes" if vaelib differs from it; "unknown" outside git."""
+    try:
+        head = _git("rev-parse", "--short=10", "HEAD").strip()
+        changed = _git("status", "--porcelain", "--", "vaelib")
+        if _git("rev-parse", "--show-prefix").strip():
+            return "unknown"  # a copy inside another project's repository
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}+changes" if changed else head
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=paths.ROOT, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def environment(device: torch.device) -> dict[str, str | int]:
+    """Versions and machine, as they are written beside every trained model."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "system": platform.system(),
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+    }
+
+
+def processor() -> str:
+    """The processor's name as the system tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,158 @@
+"""What a training run leaves: a folder that explains itself, complete and portable.
+
+experiment.json, history.csv, environment.json, model.npz (the weights, without pickle), and last
+of all finished.json, the marker that also holds the checksums of the others. A folder trained on
+another machine is accepted where its name, the run's key, is the one that is asked for.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vaelib.config import Experiment
+from vaelib.data import FaceSet
+from vaelib.model import VAE
+from vaelib.support import files, paths
+from vaelib.training import hardware
+
+FINISHED = "finished.json"
+EXPERIMENT, ENVIRONMENT, HISTORY, MODEL = (
+    "experiment.json",
+    "environment.json",
+    "history.csv",
+    "model.npz",
+)
+
+# What a run's folder is named by besides its experiment and its faces. Raise it, with a line on what
+# changed, whenever training ends in other weights.
+RECIPE = 1  # the first that is numbered
+
+
+class HistoryRow(NamedTuple):
+    """One line of history.csv: the mean over the images of a stage, or over validation faces."""
+
+    epoch: int
+    split: str  # "train" or "validation"
+    images_seen: int
+    reconstruction: float  # mean squared error
+    kl: float  # nats
+    seconds: float  # of training so far, evaluations left out
+    images_per_second: float  # while training, in this stage
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run: its folder and what lies there."""
+
+    folder: Path
+    experiment: Experiment
+    history: list[HistoryRow] = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def model(self) -> VAE:
+        """The trained network in evaluation mode, on the device at hand, without gradients."""
+        model = VAE(self.experiment.latent, self.experiment.norm)
+        arrays = files.read_arrays(self.folder / MODEL)
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        return model.to(hardware.pick_device()).eval().requires_grad_(False)
+
+    def curve(self, split: str) -> list[HistoryRow]:
+        """The history of one split, in the order of training."""
+        return [row for row in self.history if row.split == split]
+
+
+def run_folder(experiment: Experiment, faces: FaceSet, runs: Path | None = None) -> Path:
+    """Where the run of this experiment on these faces lies, trained or not.
+
+    <runs>/<faces.name>/<key>, where the key covers the experiment, the faces and RECIPE, and
+    nothing else: neither the machine, nor how many cores or which device it trains on.
+    """
+    return (runs or paths.RUNS) / faces.name / experiment.key(faces.fingerprint, RECIPE)
+
+
+def is_finished(experiment: Experiment, faces: FaceSet, runs: Path | None = None) -> bool:
+    """Whether this run can be loaded."""
+    return (run_folder(experiment, faces, runs) / FINISHED).exists()
+
+
+def same_weights(one: Run, other: Run) -> bool:
+    """Whether two runs ended in the same weights, bit for bit."""
+    first, second = one.model.state_dict(), other.model.state_dict()
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def finish(
+    folder: Path,
+    experiment: Experiment,
+    history: list[HistoryRow],
+    environment: Mapping[str, object],
+    weights: Mapping[str, Tensor],
+) -> None:
+    """Write a finished run, the marker last."""
+    files.write_json(folder / EXPERIMENT, asdict(experiment))
+    files.write_json(folder / ENVIRONMENT, dict(environment))
+    files.write_text(folder / HISTORY, _as_csv(history))
+    arrays = {name: weight.contiguous().cpu().numpy() for name, weight in weights.items()}
+    files.write_arrays(folder / MODEL, arrays)
+    names = (EXPERIMENT, ENVIRONMENT, HISTORY, MODEL)
+    checksums = {name: files.checksum(folder / name) for name in names}
+    files.write_json(folder / FINISHED, {"images_seen": experiment.budget, "sha256": checksums})
+
+
+def load(folder: Path) -> Run:
+    """The finished run in this folder.
+
+    Raises ValueError, with the file's name, where one is missing or not as it was written.
+    """
+    try:
+        told = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
+        for name, checksum in told["sha256"].items():
+            if files.checksum(folder / name) != checksum:
+                raise ValueError(f"{folder / name} is not as it was written")
+        kept = json.loads((folder / EXPERIMENT).read_text(encoding="utf-8"))
+        history = _from_csv((folder / HISTORY).read_text(encoding="utf-8"))
+        return Run(folder, Experiment(**kept), history)
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder} is not a whole run: {error}") from error
+
+
+def load_if_finished(folder: Path) -> Run | None:
+    """The run in this folder; None, said in a line where it is damaged, if it must be trained."""
+    if not (folder / FINISHED).exists():
+        return None
+    try:
+        return load(folder)
+    except ValueError as error:
+        print(f"{error}; it is trained again", file=sys.stderr)
+        return None
+
+
+def _as_csv(history: list[HistoryRow]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HistoryRow._fields)
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def _from_csv(text: str) -> list[HistoryRow]:
+    kinds = HistoryRow.__annotations__
+    return [
+        HistoryRow(**{name: kinds[name](value) for name, value in line.items()})
+        for line in csv.DictReader(io.StringIO(text))
+    ]
