@@ -7,10 +7,10 @@ export JUPYTER_PLATFORM_DIRS := 1
 .PHONY: report celeba test lint bench lab app lock clean
 
 report: .venv/ready  ## the seven models, the figures and the PDF; options in ARGS
-	$(BIN)/python -m vaelib.publishing.reproduce $(ARGS)
+	$(BIN)/python -m vaelib report $(ARGS)
 
 celeba: .venv/ready  ## find a copy of CelebA, or download one with ARGS=--agree
-	$(BIN)/python -m vaelib.sources.celeba $(ARGS)
+	$(BIN)/python -m vaelib celeba $(ARGS)
 
 test: .venv/ready  ## every test, the notebooks among them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -32,7 +32,7 @@ lab: .venv/ready  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
 
 app: .venv/ready  ## the explorer as a page, on this machine alone; options in ARGS
-	$(BIN)/python -m vaelib.explore.app $(ARGS)
+	$(BIN)/python -m vaelib app $(ARGS)
 
 lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra celeba --extra cluster \

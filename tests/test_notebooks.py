@@ -49,7 +49,7 @@ def project_files() -> dict[str, int]:
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
     out = tmp_path_factory.mktemp("smoke")
     before = project_files()
-    command = [sys.executable, "-m", "vaelib.publishing.reproduce", "--data", "synthetic"]
+    command = [sys.executable, "-m", "vaelib", "report", "--data", "synthetic"]
     done = subprocess.run(
         [*command, "--preset", "smoke", "--out", str(out)],
         capture_output=True,

@@ -1,1 +1,73 @@
-"""`python -m vaelib`: the one command line."""
+"""The one command line: `python -m vaelib COMMAND`, also installed as `vaelib`.
+
+Each command is a module of `vaelib.commands`. It imports what it needs only when it runs, so that
+help is there at once, and `train` runs where nothing but torch, numpy and safetensors is installed.
+"""
+
+from argparse import Namespace
+from typing import Protocol
+
+from vaelib.commands import app, celeba, inspect, report, train
+from vaelib.support.command_line import OneLineParser, exit_interrupted, exit_with
+from vaelib.support.errors import InputError
+
+
+class Command(Protocol):
+    """What a module of `vaelib.commands` provides."""
+
+    SUMMARY: str  # one line, without a full stop
+    DETAILS: str  # what else its --help says
+    EXAMPLE: str  # how it is called, without "python -m vaelib"
+
+    def add_options(self, parser: OneLineParser) -> None:
+        """Define its options."""
+
+    def run(self, options: Namespace) -> None:
+        """Do the work. Raises InputError for what cannot be done."""
+
+
+COMMANDS: dict[str, Command] = {
+    "report": report,
+    "train": train,
+    "inspect": inspect,
+    "celeba": celeba,
+    "app": app,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command. Exit code 2 for what cannot be done, 130 after Ctrl-C."""
+    options = command_line().parse_args(arguments)
+    try:
+        COMMANDS[options.command].run(options)
+    except InputError as error:
+        exit_with(error)
+    except KeyboardInterrupt:
+        exit_interrupted("stopped")
+
+
+def command_line() -> OneLineParser:
+    """The parser of all commands."""
+    program = "python -m vaelib"
+    parser = OneLineParser(
+        prog=program,
+        description="Faces from a variational autoencoder, measured.",
+        epilog=f"for the options of a command: {program} COMMAND --help",
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, title="commands"
+    )
+    for name, command in COMMANDS.items():
+        description = f"{command.SUMMARY}.\n{command.DETAILS}"
+        options = commands.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=description,
+            epilog=f"example:\n  {program} {command.EXAMPLE}",
+        )
+        command.add_options(options)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

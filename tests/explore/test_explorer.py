@@ -18,7 +18,7 @@ from vaelib import latent
 from vaelib.config import PRESETS, SEVEN
 from vaelib.data import FaceSet, load, to_uint8
 from vaelib.evaluation import attributes
-from vaelib.explore import app, state
+from vaelib.explore import state
 from vaelib.explore.attributes import Attributes
 from vaelib.explore.draw import GRID, Compare, Generate
 from vaelib.explore.explorer import Explorer
@@ -442,25 +442,3 @@ def test_an_error_is_said_until_it_is_over() -> None:
     assert (words.words, words.wrong) == ("too large", True)
     words.spoken(lambda: None)
     assert (words.words, words.wrong) == ("", False)
-
-
-@pytest.mark.parametrize("data", ["auto", "synthetic", "my/photos"])
-def test_a_folder_is_found_from_wherever_the_page_runs(
-    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served: list[str] = []
-
-    def launch(command: list[str], **_: object) -> None:
-        served.append(Path(command[0]).read_text(encoding="utf-8"))
-
-    monkeypatch.setattr(app.Page, "launch_instance", launch)
-    monkeypatch.chdir(tmp_path)
-    app.main(["--data", data])
-    expected = str(tmp_path / data) if "/" in data else data
-    assert f'data = \\"{expected}\\"\\n' in served[0]
-
-
-def test_the_port_of_the_page_is_checked() -> None:
-    with pytest.raises(SystemExit) as left:
-        app.main(["--port", "80"])
-    assert left.value.code == 2

@@ -140,7 +140,7 @@ def served(command: list[str], environment: dict[str, str], folder: Path) -> Ite
 def app(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `make app`."""
     options = [f"--{name}={value}" for name, value in PARAMETERS.items() if value]
-    command = ["vaelib.explore.app", "--no-browser", "--port", str(free_port()), *options]
+    command = ["vaelib", "app", "--no-browser", "--port", str(free_port()), *options]
     with served(command, environment, tmp_path_factory.mktemp("app")) as address:
         yield address
 

@@ -20,6 +20,7 @@ from huggingface_hub import constants
 from torchvision.datasets import CelebA
 
 from tests.sources import shapes
+from vaelib.__main__ import main
 from vaelib.sources import annotations, celeba, downloads, inspect, layouts
 from vaelib.support import paths
 
@@ -217,7 +218,7 @@ def run_with(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: str, code: int = 0) -> str:
         ended: object = 0
         try:
-            celeba.main(list(arguments))
+            main(["celeba", *arguments])
         except SystemExit as exited:
             ended = exited.code
         said = "".join(capsys.readouterr())

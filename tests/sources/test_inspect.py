@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -323,36 +322,3 @@ def test_parquet_is_refused_in_one_line_where_pyarrow_is_missing(
     (tmp_path / "train.parquet").touch()
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "pip install pyarrow" in refusal(lambda: inspect.find(str(tmp_path)))
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vaelib.sources.inspect", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
-
-
-def test_the_command_describes_prepares_nothing_and_exits_with_0(
-    celeba_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = celeba_folder(84)
-    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
-    before = sorted(tmp_path.rglob("*"))
-    done = run(str(folder))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(
-        "CelebA, as torchvision unpacks it\n  images      84 of 202,599\n"
-    )
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_the_command_refuses_damaged_prepared_faces_in_one_line(tmp_path: Path) -> None:
-    folder_of_names(tmp_path, ["images.npy", "split.npy", "facts.json"])
-    done = run(str(tmp_path))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {tmp_path} is damaged: facts.json is not as it was")
-
-
-@pytest.mark.parametrize("arguments", [["/nowhere"], [], ["a", "b"]])
-def test_the_command_exits_with_2_for_what_is_no_source(arguments: list[str]) -> None:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("error:") == 1

@@ -13,11 +13,10 @@ from voila.app import Voila
 
 from vaelib.publishing.notebooks import Parameters, for_any_folder, with_parameters
 from vaelib.support import paths
-from vaelib.support.errors import InputError, OneLineParser, exit_with
+from vaelib.support.errors import InputError
 
 NOTEBOOK = "07_explore.ipynb"
 TEMPLATE = Path(__file__).with_name("page")
-PORT = 8866
 
 
 class Page(Voila):  # type: ignore[misc]
@@ -51,23 +50,11 @@ def parameterised(folder: Path, parameters: Parameters) -> Path:
     return copy
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line: serves until Ctrl-C; exit code 2 for what cannot be done."""
-    parser = OneLineParser("vaelib.explore.app", __doc__)
-    parser.add_argument("--data", default="auto", help="auto, synthetic, or a path")
-    parser.add_argument("--preset", default="auto", help="auto, smoke, quick or full")
-    parser.add_argument("--name", default="", help="of the data set, else that of its folder")
-    parser.add_argument("--port", type=int, default=PORT, help=f"of this machine, else {PORT}")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    asked = parser.parse_args(arguments)
-    if not 1024 <= asked.port <= 65535:
-        exit_with(InputError(f"port is {asked.port}; it must lie between 1024 and 65535"))
-    data = for_any_folder(asked.data)
-    some: Parameters = {"data": data, "preset": asked.preset, "name": asked.name}
+def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
+    """Serve the page until Ctrl-C. Raises InputError for a port that cannot be used."""
+    if not 1024 <= port <= 65535:
+        raise InputError(f"port is {port}; it must lie between 1024 and 65535")
+    parameters: Parameters = {"data": for_any_folder(data), "preset": preset, "name": name}
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
-        notebook = parameterised(Path(folder), some)
-        Page.launch_instance([str(notebook)], config=settings(asked.port, not asked.no_browser))
-
-
-if __name__ == "__main__":
-    main()
+        notebook = parameterised(Path(folder), parameters)
+        Page.launch_instance([str(notebook)], config=settings(port, browser))

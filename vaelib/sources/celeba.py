@@ -4,14 +4,13 @@ import contextlib
 import os
 import shlex
 import shutil
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from vaelib.sources import annotations, downloads, inspect
 from vaelib.support import paths
-from vaelib.support.errors import INTERRUPTED, InputError, OneLineParser, exit_with
+from vaelib.support.errors import InputError
 
 KAGGLE = "jessicali9530/celeba-dataset"
 
@@ -28,6 +27,25 @@ Where it comes from, the most reliable first:
   3. by hand: Kaggle's copy ({KAGGLE}, an account is needed) or any other,
      put into data/celeba as it is
 """
+
+
+def find_or_download(agree: bool, source: str | None = None) -> None:
+    """Look for CelebA in the usual places; else show its terms and, if they are accepted, download.
+
+    source: "hub" or "drive", else both are tried. Raises InputError where the terms are not
+    accepted, something else is in the way, or the download failed; OSError from the file system.
+    """
+    if look():
+        return
+    if not _is_free(paths.CELEBA):
+        held, _ = what_is_in(paths.CELEBA)
+        raise InputError(f"{paths.CELEBA} is not all of CelebA: {held}; move it away first")
+    print(TERMS, flush=True)
+    if not agree:
+        raise InputError(
+            "nothing was downloaded; to accept these terms, run make celeba ARGS=--agree"
+        )
+    download(source)
 
 
 def usual_places() -> list[Path]:
@@ -176,34 +194,3 @@ def _fetch(fetch: Callable[[Path], None], folder: Path) -> tuple[str, list[str]]
         return downloads.why(error), []
     held, lines = what_is_in(folder)
     return ("" if lines else held), lines
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command line: exit code 2 for what cannot be done, 130 after Ctrl-C."""
-    parser = OneLineParser("vaelib.sources.celeba", __doc__)
-    parser.add_argument("--agree", action="store_true", help="to CelebA's terms: download it")
-    parser.add_argument("--source", choices=("hub", "drive"), help="download only from here")
-    asked = parser.parse_args(arguments)
-    try:
-        if look():
-            return
-        if not _is_free(paths.CELEBA):
-            held, _ = what_is_in(paths.CELEBA)
-            raise InputError(f"{paths.CELEBA} is not all of CelebA: {held}; move it away first")
-        print(TERMS, flush=True)
-        if not asked.agree:
-            raise InputError(
-                "nothing was downloaded; to accept these terms, run make celeba ARGS=--agree"
-            )
-        download(asked.source)
-    except InputError as error:
-        exit_with(error)
-    except OSError as error:
-        exit_with(InputError(f"{error}; mend that and run the same command again"))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Every place faces come from: a copy of CelebA in any shape, any photos, or procedural faces.
 
-`python -m vaelib.sources.inspect PATH` says what PATH is, and prepares nothing.
+`python -m vaelib inspect PATH` says what PATH is, and prepares nothing.
 """
 
 import math
@@ -18,7 +18,7 @@ from vaelib.sources import annotations, cache, layouts
 from vaelib.sources.annotations import CELEBA_SIZE
 from vaelib.sources.layouts import Source
 from vaelib.support import paths
-from vaelib.support.errors import InputError, OneLineParser, exit_with
+from vaelib.support.errors import InputError
 
 LEAST_PHOTOS = 64
 BROKEN_LIMIT = 0.01  # share of broken photos from which on a source is refused
@@ -226,17 +226,3 @@ def _try_some(source: Source) -> tuple[int, list[str], float]:
     if len(named) > tried / 10:  # of an even sample: more than few of all
         check_broken(named, tried)
     return tried, named, seconds
-
-
-def main() -> None:
-    parser = OneLineParser("vaelib.sources.inspect", __doc__)
-    parser.add_argument("path", help="a folder, a zip, parquet, 'auto' or 'synthetic'")
-    data = parser.parse_args().path
-    try:
-        print("\n".join(describe(find(data))))
-    except InputError as error:
-        exit_with(error)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,7 +19,7 @@ from typing import Protocol
 from vaelib.support import display
 from vaelib.support.display import Told
 
-# Names the file that `vaelib.publishing.reproduce` follows while a notebook trains in another process.
+# Names the file that `python -m vaelib report` follows while a notebook trains in another process.
 FILE_VARIABLE = "VAELIB_PROGRESS"
 SECONDS_BETWEEN_LINES = 0.5
 

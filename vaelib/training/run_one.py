@@ -1,25 +1,21 @@
-"""Train one experiment, or load it if it was trained before: `python -m vaelib.training.run_one`.
+"""Train one experiment, or load it if it was trained before.
 
-Needs torch and numpy alone, for a GPU machine or a cluster job; prints where the finished run lies.
+Needs torch, numpy and safetensors alone, for a GPU machine or a cluster job.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
 
-from vaelib import data
-from vaelib.config import PRESETS, Experiment, KLReading, Norm, Precision, Weighting, at_preset
+from vaelib.config import Experiment
 from vaelib.data import FaceSet
-from vaelib.support import files, paths, progress, provenance
-from vaelib.support.errors import INTERRUPTED, InputError, OneLineParser, exit_with
+from vaelib.support import files, progress, provenance
+from vaelib.support.errors import InputError
 from vaelib.training import checkpoints, hardware
 from vaelib.training.loop import CheckpointWriter, fit
 from vaelib.training.runs import FINISHED, Run, finish, load, load_if_finished, run_folder
-from vaelib.training.step import Choice, Execution
+from vaelib.training.step import Execution
 
 
 def train_or_load(
@@ -81,78 +77,3 @@ def _train_into(
     environment = {**provenance.environment(device), **told, **asdict(execution)}
     finish(folder, experiment, state.history, environment, state.model.state_dict())
     checkpoints.remove(folder)
-
-
-def _arguments() -> argparse.Namespace:
-    default = Experiment()
-    parser = OneLineParser(
-        "vaelib.training.run_one", "Train one experiment and say where the run lies."
-    )
-    add = parser.add_argument
-    add("--data", default="auto", help="auto, synthetic, or a path: photos or prepared faces")
-    add("--name", default="", help="of the data, else that of its folder")
-    add("--preset", default="auto", help=f"budget: auto, {', '.join(PRESETS)}")
-    add("--lam", type=float, default=default.lam, help="weight of KL against the squared error")
-    add("--latent", type=int, default=default.latent, help="size of z")
-    add("--kl-reading", choices=get_args(KLReading), default=default.kl_reading)
-    add("--weighting", choices=get_args(Weighting), default=default.weighting)
-    add("--norm", choices=get_args(Norm), default=default.norm)
-    add("--seed", type=int, default=default.seed)
-    add("--images", type=int, help="images seen, else the preset's")
-    add("--batch-size", type=int, help="else the preset's")
-    add("--learning-rate", type=float, default=default.learning_rate, help="of Adam")
-    add("--precision", choices=("auto", *get_args(Precision)), default="auto")
-    add("--runs", type=Path, help=f"where runs are kept, else {paths.RUNS}")
-    for choice in ("compile", "graphs", "channels-last", "keep-memory"):
-        add(f"--{choice}", choices=get_args(Choice), default="auto")
-    add("--deterministic", action="store_true", help="the same bits again on a GPU")
-    add("--threads", type=int, default=0, help="cores, else all")
-    return parser.parse_args()
-
-
-def _experiment(asked: argparse.Namespace, preset: str) -> Experiment:
-    precision = asked.precision
-    if precision == "auto":
-        precision = hardware.best_precision(hardware.pick_device())
-    plain = Experiment(
-        lam=asked.lam,
-        latent=asked.latent,
-        kl_reading=asked.kl_reading,
-        weighting=asked.weighting,
-        norm=asked.norm,
-        learning_rate=asked.learning_rate,
-    )
-    experiment = at_preset(plain, preset, asked.seed, precision)
-    given = {name: getattr(asked, name) for name in ("images", "batch_size")}
-    return replace(experiment, **{name: n for name, n in given.items() if n is not None})
-
-
-def main() -> None:
-    """Train as the command line asks."""
-    asked = _arguments()
-    execution = Execution(
-        asked.compile,
-        asked.graphs,
-        asked.channels_last,
-        asked.keep_memory,
-        asked.deterministic,
-        asked.threads,
-    )
-    try:
-        preset = hardware.choose_preset(asked.preset)
-        experiment = _experiment(asked, preset)
-        execution.resolved(hardware.pick_device())  # refused before any faces are prepared
-        faces = data.load(asked.data, preset, asked.name)
-        run = train_or_load(experiment, faces, runs=asked.runs, execution=execution)
-    except InputError as error:
-        exit_with(error)
-    except FloatingPointError as error:
-        exit_with(InputError(str(error)))
-    except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; the same command goes on", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
-    print(run.folder)
-
-
-if __name__ == "__main__":
-    main()
