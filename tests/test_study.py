@@ -11,7 +11,7 @@ import torch
 from vaelib.config import ALL_EXPERIMENTS, BASE, PRESETS, SEVEN, Experiment, KLReading
 from vaelib.data import FaceSet
 from vaelib.reporting.results import Origin, Results
-from vaelib.study import EARLY, PROOF_IMAGES, Study, open_study
+from vaelib.study import EARLY_SHARES, SHORT_RUN_BUDGET, Study, open_study
 from vaelib.support.errors import InputError
 from vaelib.training import launch as training
 from vaelib.training.step import Execution
@@ -75,10 +75,10 @@ def test_a_proof_is_short_and_differs_in_the_reading_alone(
     tmp_path: Path, asked: list[dict[str, Experiment]]
 ) -> None:
     study = a_study(tmp_path)
-    study.proof("standard")
-    study.proof("plus_one")
-    plain, literal = asked[0]["proof standard"], asked[1]["proof plus_one"]
-    assert plain.budget == PROOF_IMAGES
+    study.short_run("standard")
+    study.short_run("plus_one")
+    plain, literal = asked[0]["short standard"], asked[1]["short plus_one"]
+    assert plain.budget == SHORT_RUN_BUDGET
     assert literal.kl_reading == "plus_one"
     assert {**vars(plain), "kl_reading": ""} == {**vars(literal), "kl_reading": ""}
 
@@ -97,16 +97,16 @@ def test_all_at_once_is_all_that_is_asked_for_one_by_one(
     every = together(asked)
     study.runs(SEVEN)
     for reading in get_args(KLReading):
-        study.proof(reading)
-    study.again()
-    for share in EARLY:
-        study.early(share)
-    study.norms()
-    study.calibrated()
-    study.seeds()
+        study.short_run(reading)
+    study.repeated_run()
+    for share in EARLY_SHARES:
+        study.early_run(share)
+    study.norm_runs()
+    study.calibrated_runs()
+    study.seed_runs()
     assert every == {label: one for label, one in together(asked).items() if label in every}
     assert every["lam-1e-5 first 1/16"].budget == PRESETS["smoke"].budgets[0] // 16
-    assert every["proof again"] == every["proof standard"]
+    assert every["short standard repeated"] == every["short standard"]
 
 
 def test_nothing_is_asked_for_that_was_not_trained_at_once(
@@ -117,10 +117,10 @@ def test_nothing_is_asked_for_that_was_not_trained_at_once(
     every = set(together(asked).values())
     for repeat in range(2):
         study.runs(SEVEN, repeat)
-    study.runs(study.lambdas)
-    study.norms()
-    study.calibrated()
-    study.seeds()
+    study.runs(study.lambda_models)
+    study.norm_runs()
+    study.calibrated_runs()
+    study.seed_runs()
     assert set(together(asked).values()) <= every
 
 
@@ -128,15 +128,15 @@ def test_further_seeds_follow_the_first_with_budgets_of_their_own(tmp_path: Path
     study = a_study(tmp_path, images=(2_000, 1_000, 500))
     told = [(one.seed, one.budget) for one in (study.experiment(BASE, i) for i in range(3))]
     assert told == [(3, 2_000), (4, 1_000), (5, 500)]
-    assert study.note() == "Over 3 seeds, 3 to 5."
+    assert study.seed_note() == "Over 3 seeds, 3 to 5."
 
 
 def test_one_seed_is_called_indicative(tmp_path: Path) -> None:
-    assert a_study(tmp_path).note() == "One seed: indicative only."
+    assert a_study(tmp_path).seed_note() == "One seed: indicative only."
 
 
 def test_side_questions_differ_from_the_base_model_in_one_thing(tmp_path: Path) -> None:
-    every = a_study(tmp_path).every()
+    every = a_study(tmp_path).all_experiments()
     base = every["instance norm"]
     assert base.budget == 320
     differ = {
@@ -157,8 +157,8 @@ def test_side_questions_differ_from_the_base_model_in_one_thing(tmp_path: Path) 
 
 def test_half_decades_are_drawn_in_the_full_preset_alone(tmp_path: Path) -> None:
     study = a_study(tmp_path)
-    assert len(study.lambdas) == 4
-    lams = [ALL_EXPERIMENTS[name].lam for name in replace(study, preset="full").lambdas]
+    assert len(study.lambda_models) == 4
+    lams = [ALL_EXPERIMENTS[name].lam for name in replace(study, preset="full").lambda_models]
     steps = [larger / smaller for larger, smaller in pairwise(lams)]
     assert steps == pytest.approx([10**0.5] * 6, rel=1e-3)
 
@@ -180,7 +180,7 @@ def test_only_proofs_ask_for_the_same_bits_on_a_gpu(
     monkeypatch.setattr(training, "run", note)
     a_study(tmp_path).train_all()
     exact = {label for label, execution in asked.items() if execution and execution.deterministic}
-    assert exact == {f"proof {reading}" for reading in get_args(KLReading)}
+    assert exact == {f"short {reading}" for reading in get_args(KLReading)}
 
 
 @pytest.mark.parametrize(
@@ -189,9 +189,9 @@ def test_only_proofs_ask_for_the_same_bits_on_a_gpu(
         ({"preset": "fast"}, "preset 'fast' is unknown"),
         ({"preset": "smoke", "seed": -1}, "seed is -1"),
         ({"preset": "smoke", "data": "no/such/folder"}, "no/such/folder"),
-        ({"preset": "smoke", "images": "many"}, "images is 'many'; give a number for each seed"),
-        ({"preset": "smoke", "images": "100,0"}, "images is 0"),
-        ({"preset": "smoke", "side_budget": -5}, "images is -5"),
+        ({"preset": "smoke", "budget": "many"}, "budget is 'many'; give a number for each seed"),
+        ({"preset": "smoke", "budget": "100,0"}, "budget is 0"),
+        ({"preset": "smoke", "side_budget": -5}, "budget is -5"),
     ],
 )
 def test_what_cannot_be_opened_is_refused(arguments: dict[str, Any], words: str) -> None:

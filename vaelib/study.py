@@ -1,4 +1,4 @@
-"""One run of the notebooks: its faces and budgets, the models it asks for, their measures."""
+"""One run of the notebooks: its faces and budgets, the models it trains, and their measures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from vaelib.config import (
 from vaelib.data import FaceSet, evenly_spaced, load
 from vaelib.evaluation import evaluate
 from vaelib.evaluation.attributes import AttributeClassifier
-from vaelib.evaluation.claims import RULES, MeasuresByModel, as_record, decide
+from vaelib.evaluation.claims import RULES, ClaimGroup, MeasuresByModel, as_record, decide
 from vaelib.reporting.results import Origin, Results
 from vaelib.support import paths
 from vaelib.support.errors import InputError
@@ -29,186 +29,212 @@ from vaelib.training import hardware, launch
 from vaelib.training.runs import Run
 from vaelib.training.step import Execution
 
-# Enough to show that two readings of the loss end in the same weights or in others.
-PROOF_IMAGES = 320
-EXACTLY = Execution(
-    deterministic=True
-)  # or a GPU's rounding would be taken for the reading's effect
+# Long enough to show whether two readings of the loss end in the same weights.
+SHORT_RUN_BUDGET = 320
+# Otherwise the rounding of a GPU would be taken for an effect of the reading.
+EXACT = Execution(deterministic=True)
 
-EARLY = (64, 16)  # the base model is also shown after the first 1/64 and 1/16 of its budget
-
-INTERPOLATIONS = 4  # rows of an interpolation figure
-
+EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of its budget
+INTERPOLATIONS = 4  # rows of a figure
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
 @dataclass(frozen=True)
 class Study:
-    """The faces at hand, and how each model is trained on them."""
+    """The faces at hand, and how each model is trained on them.
+
+    Models of the report are trained once per seed, with the budget of that seed. Models of side
+    studies (norms, seeds, a calibrated lambda) are trained for the first seed at `side_budget`.
+    """
 
     faces: FaceSet
     preset: str
     seed: int  # the first; the others follow it
     budgets: tuple[int, ...]  # images seen per model, for each seed
-    side_budget: int  # seen per model that answers a side question
+    side_budget: int  # images seen per model of a side study
     results: Results
 
     def experiment(self, name: str, repeat: int = 0) -> Experiment:
-        """A model of the report, or between its lambdas, by name, for the first seed or another."""
+        """A model of ALL_EXPERIMENTS by name; repeat: 0 for the first seed, 1 for the next."""
         precision = hardware.best_precision(hardware.pick_device())
         chosen = at_preset(ALL_EXPERIMENTS[name], self.preset, self.seed + repeat, precision)
         return replace(chosen, budget=self.budgets[repeat])
 
-    def train_all(self, cluster: str = "") -> None:
-        """Train everything that the notebooks ask for, unless it was trained before."""
-        self._proofs(get_args(KLReading), cluster)
-        self.again(cluster)
-        launch.run(self.every(), self.faces, cluster=cluster)
-
-    def every(self) -> dict[str, Experiment]:
-        """All that is trained besides the short proofs, by label; some may be the same."""
+    def all_experiments(self) -> dict[str, Experiment]:
+        """Everything that is trained besides the short runs, by label; some may be the same."""
         seven = {name: self.experiment(name) for name in SEVEN}
         seeds = {
             f"{name} seed {self.seed + repeat}": self.experiment(name, repeat)
             for repeat in range(1, len(self.budgets))
             for name in SEVEN
         }
-        fine = {name: self.experiment(name) for name in self.lambdas if name in HALF_DECADES}
-        early = {f"{BASE} first 1/{share}": self._early(share) for share in EARLY}
-        return seven | seeds | fine | early | self._norms() | self._calibrated() | self._seeds()
+        fine = {name: self.experiment(name) for name in self.lambda_models if name in HALF_DECADES}
+        early = {_early_label(share): self._early_experiment(share) for share in EARLY_SHARES}
+        side = self._norm_experiments() | self._calibrated_experiment() | self._seed_experiments()
+        return seven | seeds | fine | early | side
+
+    def train_all(self, cluster: str = "") -> None:
+        """Train everything that the notebooks use, unless it was trained before.
+
+        cluster: the address of a dask scheduler whose workers train, else this machine.
+        """
+        self._short_runs(get_args(KLReading), cluster)
+        self.repeated_run(cluster)
+        launch.run(self.all_experiments(), self.faces, cluster=cluster)
 
     @property
-    def lambdas(self) -> tuple[str, ...]:
-        """The models that the curve over lambda is drawn through, from the largest down."""
+    def lambda_models(self) -> tuple[str, ...]:
+        """Names of the models on the curve over lambda, from the largest lambda down."""
         names = [*HALF_DECADES] if PRESETS[self.preset].fine else []
         names += [name for name in SEVEN if name.startswith("lam-")]
         return tuple(sorted(names, key=lambda name: -ALL_EXPERIMENTS[name].lam))
 
+    # --- trained models; each is trained now unless it was before
+
     def run(self, name: str) -> Run:
-        """A model of the report, of the first seed, trained now unless it was before."""
+        """A model of the report, of the first seed."""
         return self.runs([name])[name]
 
     def runs(self, names: Iterable[str], repeat: int = 0) -> dict[str, Run]:
         """Several models by name, in this order."""
-        some = {name: self.experiment(name, repeat) for name in names}
-        return launch.run(some, self.faces)
+        experiments = {name: self.experiment(name, repeat) for name in names}
+        return launch.run(experiments, self.faces)
+
+    def short_run(self, kl_reading: KLReading) -> Run:
+        """The base model under a reading of its loss, trained just long enough to be compared.
+
+        Deterministic also on a GPU.
+        """
+        return self._short_runs([kl_reading])[_short_label(kl_reading)]
+
+    def repeated_run(self, cluster: str = "") -> Run:
+        """The short run of the standard loss once more, executed as the seven models are."""
+        label = f"{_short_label('standard')} repeated"
+        experiments = {label: self._short_experiment("standard")}
+        folder = paths.RUNS / "repeated"
+        return launch.run(experiments, self.faces, runs=folder, jobs=1, cluster=cluster)[label]
+
+    def early_run(self, share: int) -> Run:
+        """The base model trained for 1/share of its budget."""
+        label = _early_label(share)
+        return launch.run({label: self._early_experiment(share)}, self.faces)[label]
+
+    def norm_runs(self) -> dict[str, Run]:
+        """Side study: the base model with each norm."""
+        return launch.run(self._norm_experiments(), self.faces)
+
+    def calibrated_runs(self) -> dict[str, Run]:
+        """Side study: the base model, and the one that finds its own lambda."""
+        base = self._side_base()
+        experiments = {f"lam {base.lam:g}": base, **self._calibrated_experiment()}
+        return launch.run(experiments, self.faces)
+
+    def seed_runs(self) -> dict[str, Run]:
+        """Side study: the base model from several seeds, then the one with the centre pull."""
+        return launch.run(self._seed_experiments(), self.faces)
+
+    # --- measures and verdicts
 
     def measures(self, names: Iterable[str], repeat: int = 0) -> MeasuresByModel:
-        """What these models do, see `claims.MEASURES`."""
-        count = PRESETS[self.preset].generated
-        return self._measured(self.runs(names, repeat), count, self.seed + repeat)
+        """Measures of models of the report, see `evaluate.MEASURES`."""
+        generated = PRESETS[self.preset].generated
+        return self._measure(self.runs(names, repeat), generated, self.seed + repeat)
 
-    def all_measures(self, names: Iterable[str]) -> list[MeasuresByModel]:
+    def measures_per_seed(self, names: Iterable[str]) -> list[MeasuresByModel]:
         """The same for each seed."""
         names = list(names)
         return [self.measures(names, repeat) for repeat in range(len(self.budgets))]
 
-    def side_measures(self, runs: Mapping[str, Run]) -> MeasuresByModel:
-        """What models that answer a side question do, on fewer faces."""
-        count = min(evaluate.COMPARED, PRESETS[self.preset].generated)
-        return self._measured(runs, count, self.seed)
+    def side_study_measures(self, runs: Mapping[str, Run]) -> MeasuresByModel:
+        """Measures of the models of a side study, on fewer generated faces."""
+        generated = min(evaluate.MAX_COMPARED, PRESETS[self.preset].generated)
+        return self._measure(runs, generated, self.seed)
 
-    def classifier(self) -> AttributeClassifier:
-        """Who tells attributes on these faces; trained on the first call."""
-        return evaluate.held_out(self.faces).classifier
-
-    def floor(self) -> float:
-        """The distance that two halves of the held-out faces have from each other."""
-        return evaluate.held_out(self.faces).floor()
-
-    def truth(self) -> dict[str, float]:
-        """Frequency among held-out faces of each attribute that the classifier can tell."""
-        classifier, truth = self.classifier(), evaluate.held_out(self.faces).truth
-        if truth is None:
-            return {}
+    def verdicts(
+        self, group: ClaimGroup, seeds: Sequence[MeasuresByModel]
+    ) -> dict[str, dict[str, Any]]:
+        """Verdicts on a group of claims from all seeds' measures, as numbers.json keeps them."""
+        classifier = self.classifier()
         return {
-            name: float(truth[:, classifier.index_of(name)].mean()) for name in classifier.reliable
+            name: as_record(rule, decide(rule, seeds, classifier))
+            for name, rule in RULES.items()
+            if rule.group == group
         }
 
-    def note(self) -> str:
-        """What has to be verdict_for beside every verdict."""
+    def seed_note(self) -> str:
+        """What has to stand beside every verdict: how many seeds it is based on."""
         if len(self.budgets) == 1:
             return "One seed: indicative only."
         last = self.seed + len(self.budgets) - 1
         return f"Over {len(self.budgets)} seeds, {self.seed} to {last}."
 
-    def verdicts(
-        self, names: Iterable[str], seeds: Sequence[MeasuresByModel]
-    ) -> dict[str, dict[str, Any]]:
-        """Verdicts on these claims by models' measures of all seeds, as numbers.json keeps them."""
-        classifier = self.classifier()
+    def classifier(self) -> AttributeClassifier:
+        """The attribute classifier of these faces; trained on the first call."""
+        return evaluate.held_out_faces(self.faces).classifier
+
+    def real_distance_floor(self) -> float:
+        """The kernel distance between two halves of the held-out faces."""
+        return evaluate.held_out_faces(self.faces).real_distance_floor()
+
+    def attribute_frequencies(self) -> dict[str, float]:
+        """Frequency among held-out faces of each attribute that the classifier can predict."""
+        held_out = evaluate.held_out_faces(self.faces)
+        if held_out.attributes is None:
+            return {}
+        classifier = held_out.classifier
         return {
-            name: as_record(RULES[name], decide(RULES[name], seeds, classifier)) for name in names
+            name: float(held_out.attributes[:, classifier.index_of(name)].mean())
+            for name in classifier.reliable
         }
 
     def interpolation_ends(self) -> tuple[Tensor, Tensor]:
         """First and last faces, uint8 (rows, 3, 64, 48): held out, the same for every model."""
         rows = min(INTERPOLATIONS, len(self.faces.test) // 2)
-        chosen = self.faces.images[evenly_spaced(self.faces.test, 2 * rows)]
-        return chosen[:rows], chosen[rows:]
+        ends = self.faces.images[evenly_spaced(self.faces.test, 2 * rows)]
+        return ends[:rows], ends[rows:]
 
-    def proof(self, kl_reading: KLReading) -> Run:
-        """The base model under a reading of its loss, trained just long enough to be compared.
+    def _measure(self, runs: Mapping[str, Run], generated: int, seed: int) -> MeasuresByModel:
+        return {
+            name: evaluate.measure(run, self.faces, generated, seed) for name, run in runs.items()
+        }
 
-        Deterministic also on a GPU.
-        """
-        return self._proofs([kl_reading])[f"proof {kl_reading}"]
+    def _short_runs(self, readings: Iterable[KLReading], cluster: str = "") -> dict[str, Run]:
+        experiments = {
+            _short_label(reading): self._short_experiment(reading) for reading in readings
+        }
+        # One after another in this process: another one would take longer to start.
+        return launch.run(experiments, self.faces, jobs=1, cluster=cluster, execution=EXACT)
 
-    def again(self, cluster: str = "") -> Run:
-        """The standard proof once more from the start, as the seven models are trained."""
-        label = "proof again"
-        some = {label: self._proof("standard")}
-        folder = paths.RUNS / "again"
-        return launch.run(some, self.faces, runs=folder, jobs=1, cluster=cluster)[label]
-
-    def early(self, share: int) -> Run:
-        """The base model trained for one part in `share` of its budget."""
-        label = f"{BASE} first 1/{share}"
-        return launch.run({label: self._early(share)}, self.faces)[label]
-
-    def norms(self) -> dict[str, Run]:
-        """The base model with each norm, at the budget of side questions."""
-        return launch.run(self._norms(), self.faces)
-
-    def calibrated(self) -> dict[str, Run]:
-        """The base model beside the one that finds its own lambda, at the same budget."""
-        base = self._base()
-        return launch.run({f"lam {base.lam:g}": base, **self._calibrated()}, self.faces)
-
-    def seeds(self) -> dict[str, Run]:
-        """The base model from several seeds, then one pulled to the centre, at the same budget."""
-        return launch.run(self._seeds(), self.faces)
-
-    def _measured(self, runs: Mapping[str, Run], count: int, seed: int) -> MeasuresByModel:
-        return {name: evaluate.measure(one, self.faces, count, seed) for name, one in runs.items()}
-
-    def _base(self) -> Experiment:
-        return replace(self.experiment(BASE), budget=self.side_budget)
-
-    def _norms(self) -> dict[str, Experiment]:
-        return {f"{norm} norm": replace(self._base(), norm=norm) for norm in NORMS}
-
-    def _calibrated(self) -> dict[str, Experiment]:
-        return {"calibrated": replace(self._base(), weighting="calibrated")}
-
-    def _seeds(self) -> dict[str, Experiment]:
-        # At least one more than the first: what chance alone does.
-        seeds = range(self.seed, self.seed + max(2, len(self.budgets)))
-        bases = {f"seed {seed}": replace(self._base(), seed=seed) for seed in seeds}
-        return bases | {"pulled": replace(self._base(), kl_reading="centre_pull")}
-
-    def _proofs(self, readings: Iterable[KLReading], cluster: str = "") -> dict[str, Run]:
-        some = {f"proof {reading}": self._proof(reading) for reading in readings}
-        # One after another, here: they end before a process would have started.
-        return launch.run(some, self.faces, jobs=1, cluster=cluster, execution=EXACTLY)
-
-    def _proof(self, kl_reading: KLReading) -> Experiment:
-        budget = min(PROOF_IMAGES, self.experiment(BASE).budget)
+    def _short_experiment(self, kl_reading: KLReading) -> Experiment:
+        budget = min(SHORT_RUN_BUDGET, self.experiment(BASE).budget)
         return replace(self.experiment(BASE), kl_reading=kl_reading, budget=budget)
 
-    def _early(self, share: int) -> Experiment:
+    def _early_experiment(self, share: int) -> Experiment:
         base = self.experiment(BASE)
         return replace(base, budget=max(1, base.budget // share))
+
+    def _side_base(self) -> Experiment:
+        return replace(self.experiment(BASE), budget=self.side_budget)
+
+    def _norm_experiments(self) -> dict[str, Experiment]:
+        return {f"{norm} norm": replace(self._side_base(), norm=norm) for norm in NORMS}
+
+    def _calibrated_experiment(self) -> dict[str, Experiment]:
+        return {"calibrated": replace(self._side_base(), weighting="calibrated")}
+
+    def _seed_experiments(self) -> dict[str, Experiment]:
+        # At least two seeds: what differs between them is chance alone.
+        seeds = range(self.seed, self.seed + max(2, len(self.budgets)))
+        bases = {f"seed {seed}": replace(self._side_base(), seed=seed) for seed in seeds}
+        return bases | {"pulled": replace(self._side_base(), kl_reading="centre_pull")}
+
+
+def _short_label(kl_reading: KLReading) -> str:
+    return f"short {kl_reading}"
+
+
+def _early_label(share: int) -> str:
+    return f"{BASE} first 1/{share}"
 
 
 def open_study(
@@ -223,27 +249,27 @@ def open_study(
     """Find and prepare the faces; nothing is trained yet.
 
     data: "auto", "synthetic" or a path; preset: "auto" or one of config.PRESETS; name: of the data
-    set, else that of its folder; out: where figures go, else the project; budget: images seen per model,
-    one number for each seed, separated by commas, else the preset's; side_budget: seen per model
-    that answers a side question, else the preset's.
+    set, else that of its folder; out: folder for figures, else the project; budget: images seen
+    per model, one number per seed, separated by commas, else the preset's; side_budget: images
+    seen per model of a side study, else the preset's.
     Raises InputError when one of them cannot be used.
     """
     chosen = hardware.choose_preset(preset)
-    budgets = _budgets(budget) or PRESETS[chosen].budgets
+    budgets = _parse_budgets(budget) or PRESETS[chosen].budgets
     side_budget = side_budget or PRESETS[chosen].side_budget
-    for repeat, images in enumerate((*budgets, side_budget)):
-        Experiment(seed=seed + repeat, budget=images)  # refused before anything is prepared
+    for repeat, images_seen in enumerate((*budgets, side_budget)):
+        Experiment(seed=seed + repeat, budget=images_seen)  # refused before faces are prepared
     faces = load(data, chosen, name)
-    spent = ",".join(map(str, budgets))
-    origin = Origin(faces.name, faces.fingerprint, chosen, seed, f"{spent};{side_budget}")
+    all_budgets = f"{','.join(map(str, budgets))};{side_budget}"
+    origin = Origin(faces.name, faces.fingerprint, chosen, seed, all_budgets)
     results = Results(Path(out) if out else paths.ROOT, origin)
     return Study(faces, chosen, seed, budgets, side_budget, results)
 
 
-def _budgets(budgets: str) -> tuple[int, ...]:
+def _parse_budgets(budget: str) -> tuple[int, ...]:
     try:
-        return tuple(int(budget) for budget in budgets.split(",")) if budgets else ()
+        return tuple(int(images_seen) for images_seen in budget.split(",")) if budget else ()
     except ValueError:
         raise InputError(
-            f"budget is {budgets!r}; give a number for each seed, such as 40000 or 40000,40000"
+            f"budget is {budget!r}; give a number for each seed, such as 40000 or 40000,40000"
         ) from None

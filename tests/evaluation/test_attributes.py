@@ -17,8 +17,8 @@ from vaelib.evaluation.attributes import (
     AttributeClassifier,
     ClassifierNetwork,
     Prediction,
-    area_under_curve,
     classifier_for,
+    roc_auc,
 )
 from vaelib.evaluation.evaluate import HeldOutFaces
 from vaelib.faces import render as procedural
@@ -89,12 +89,12 @@ def test_the_area_is_the_share_of_pairs_in_order(values: int) -> None:
     generator = torch.Generator().manual_seed(0)
     scores = torch.randint(values, (200,), generator=generator).float()
     truth = torch.rand(200, generator=generator) < 0.3
-    assert area_under_curve(scores, truth) == pytest.approx(naive_area(scores, truth))
+    assert roc_auc(scores, truth) == pytest.approx(naive_area(scores, truth))
 
 
 @pytest.mark.parametrize("all_have_it", [True, False])
 def test_there_is_no_area_where_all_are_alike(all_have_it: bool) -> None:
-    found = area_under_curve(torch.arange(5.0), torch.full((5,), all_have_it))
+    found = roc_auc(torch.arange(5.0), torch.full((5,), all_have_it))
     assert found != found
 
 
@@ -122,7 +122,7 @@ def test_an_area_is_that_of_the_intact_faces_of_the_examination(
     x, truth, deformed = classifier_data.held_out_set(faces)
     place = classifier.index_of("Male")
     scores = classifier.predict(x).probabilities[~deformed, place]
-    assert classifier.areas[place] == pytest.approx(naive_area(scores, truth[~deformed, place]))
+    assert classifier.auc[place] == pytest.approx(naive_area(scores, truth[~deformed, place]))
 
 
 @pytest.mark.parametrize("deform", ["pulled", "patched"])
@@ -131,9 +131,9 @@ def test_a_deformed_face_is_told_from_the_face_it_was(
 ) -> None:
     x, generator = to_float(faces.images[held_out]), torch.Generator().manual_seed(5)
     if deform == "pulled":
-        changed = classifier_data.warped(x, generator)
+        changed = classifier_data.warp(x, generator)
     else:
-        changed = classifier_data.blended_patches(x, x.roll(1, dims=0), generator)
+        changed = classifier_data.blend_patches(x, x.roll(1, dims=0), generator)
     assert (classifier.predict(changed).deformed > told.deformed).float().mean() > 0.8
 
 
@@ -141,7 +141,7 @@ def test_a_face_that_was_not_deformed_is_believed(
     told: Prediction, classifier: AttributeClassifier
 ) -> None:
     assert told.deformed.mean() < 0.2
-    assert classifier.deformed_area > 0.85
+    assert classifier.deformed_auc > 0.85
 
 
 @pytest.mark.parametrize("factor", classifier_data.FACTORS)
@@ -190,7 +190,7 @@ def test_a_deformed_face_is_told_from_the_face_it_was_however_soft(
     classifier: AttributeClassifier, faces: FaceSet, held_out: Tensor
 ) -> None:
     x = to_float(faces.images[held_out])
-    changed = gaussian_blur(classifier_data.warped(x, torch.Generator().manual_seed(5)))
+    changed = gaussian_blur(classifier_data.warp(x, torch.Generator().manual_seed(5)))
     assert (
         classifier.predict(changed).deformed > classifier.predict(x).deformed
     ).float().mean() > 0.8
@@ -240,9 +240,9 @@ def test_a_second_call_loads_what_the_first_one_trained(
     monkeypatch.setattr(judges, "_train_into", None)
     classifier_for.cache_clear()
     again = classifier_for(faces)
-    assert (again.key, again.areas, again.reliable) == (
+    assert (again.key, again.auc, again.reliable) == (
         classifier.key,
-        classifier.areas,
+        classifier.auc,
         classifier.reliable,
     )
     assert torch.equal(again.predict(faces.images[held_out]).factors, told.factors)
@@ -256,7 +256,9 @@ def test_the_same_faces_make_the_same_judge(
     classifier_for.cache_clear()
     again = classifier_for(flat_faces)
     assert again.key == first.key
-    torch.testing.assert_close(again.eye.last.weight, first.eye.last.weight, rtol=0, atol=1e-2)
+    torch.testing.assert_close(
+        again.network.last.weight, first.network.last.weight, rtol=0, atol=1e-2
+    )
 
 
 def test_a_judge_is_known_to_be_trained_only_once_it_is(
@@ -277,7 +279,7 @@ def test_other_faces_get_another_judge(flat_faces: FaceSet) -> None:
 
 NAMES, AREAS = ("Smiling", "Male", "Wearing_Hat", "Bald"), (0.79, 0.80, 0.99, nan)
 MADE_UP = AttributeClassifier(
-    ClassifierNetwork(4), "", NAMES, AREAS, 0.8, attributes=True, factors=()
+    ClassifierNetwork(4), "", NAMES, AREAS, 0.8, predicts_attributes=True, factors=()
 )
 
 
@@ -312,8 +314,8 @@ def of_photos(faces: FaceSet) -> AttributeClassifier:
 def test_of_faces_without_attributes_it_learns_what_any_picture_tells(
     of_photos: AttributeClassifier,
 ) -> None:
-    assert (of_photos.questions, of_photos.factors) == (classifier_data.QUESTIONS, ())
-    assert sum(area > 0.9 for area in of_photos.areas) >= 3
+    assert (of_photos.targets, of_photos.factors) == (classifier_data.PRETEXT_TASKS, ())
+    assert sum(area > 0.9 for area in of_photos.auc) >= 3
 
 
 def test_such_a_judge_tells_no_attributes(of_photos: AttributeClassifier) -> None:

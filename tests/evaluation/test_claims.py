@@ -18,7 +18,7 @@ from vaelib.evaluation.claims import (
     VerdictWord,
     as_record,
     decide,
-    verdict_for,
+    verdict_word,
 )
 
 nan = float("nan")
@@ -55,7 +55,7 @@ SPOILT: dict[str, dict[tuple[str, str], float]] = {
 def measured(
     moved: dict[tuple[str, str], float], spread: float = 0.002, seed: int = 0
 ) -> MeasuresByModel:
-    """Measures that are 1 but for those moved, and as uncertain as verdict_for."""
+    """Measures that are 1 but for those moved, and as uncertain as verdict_word."""
     generator = torch.Generator().manual_seed(seed)
 
     def one(model: str, measure: str) -> Tensor:
@@ -68,11 +68,17 @@ def measured(
     return {model: {name: one(model, name) for name in sorted(names)} for model in SEVEN}
 
 
-def knowing(*attributes: str, deformed_area: float = 1.0) -> AttributeClassifier:
+def knowing(*attributes: str, deformed_auc: float = 1.0) -> AttributeClassifier:
     """A classifier who can tell these attributes, and deformed faces."""
     areas = (1.0,) * len(attributes)
     return AttributeClassifier(
-        ClassifierNetwork(1), "", attributes, areas, deformed_area, attributes=True, factors=()
+        ClassifierNetwork(1),
+        "",
+        attributes,
+        areas,
+        deformed_auc,
+        predicts_attributes=True,
+        factors=(),
     )
 
 
@@ -80,7 +86,7 @@ ALL_KNOWING = knowing("Eyeglasses", "Pale_Skin", "Blond_Hair", "Gray_Hair", "Mal
 
 
 def verdict(claim: str, *seeds: MeasuresByModel) -> VerdictWord:
-    return decide(RULES[claim], seeds, ALL_KNOWING).verdict
+    return decide(RULES[claim], seeds, ALL_KNOWING).word
 
 
 def spoilt(claim: str) -> dict[tuple[str, str], float]:
@@ -112,8 +118,8 @@ def spoilt(claim: str) -> dict[tuple[str, str], float]:
 def test_an_interval_on_one_side_of_the_margin_decides(
     bounds: tuple[float, float], bounded: bool, word: str
 ) -> None:
-    rule = Rule("", lambda models: torch.zeros(0), "", margin=0.1, bounded=bounded)
-    assert verdict_for(rule, Interval(0.1, *bounds)) == word
+    rule = Rule("", "lambda", lambda models: torch.zeros(0), "", margin=0.1, two_sided=bounded)
+    assert verdict_word(rule, Interval(0.1, *bounds)) == word
 
 
 # --- made-up measures
@@ -172,7 +178,7 @@ def test_a_claim_is_undecided_where_seeds_disagree(claim: str) -> None:
 def test_seeds_that_agree_leave_less_to_chance(claim: str) -> None:
     seeds = [measured(PARTS[claim], seed=seed) for seed in range(6)]
     one, six = (decide(RULES[claim], some, ALL_KNOWING) for some in (seeds[:1], seeds))
-    assert (six.verdict, six.seeds) == ("holds", 6)
+    assert (six.word, six.seeds) == ("holds", 6)
     assert six.effect.high - six.effect.low < one.effect.high - one.effect.low
 
 
@@ -193,17 +199,17 @@ def test_the_effect_is_the_mean_over_seeds() -> None:
     ],
 )
 def test_what_the_judge_cannot_tell_decides_nothing(claim: str, attribute: str) -> None:
-    classifier = knowing(*(name for name in ALL_KNOWING.questions if name != attribute))
+    classifier = knowing(*(name for name in ALL_KNOWING.targets if name != attribute))
     found = decide(RULES[claim], [measured(PARTS[claim])], classifier)
-    assert found.verdict == "not measurable on this data"
+    assert found.word == "not measurable on this data"
     assert all(value != value for value in found.effect)
 
 
 @pytest.mark.parametrize("claim", ["C6", "C8", "C9", "C10", "C11"])
 def test_who_cannot_tell_deformed_faces_decides_nothing_about_them(claim: str) -> None:
-    classifier = knowing(*ALL_KNOWING.questions, deformed_area=0.79)
+    classifier = knowing(*ALL_KNOWING.targets, deformed_auc=0.79)
     found = decide(RULES[claim], [measured(PARTS[claim])], classifier)
-    assert found.verdict == "not measurable on this data"
+    assert found.word == "not measurable on this data"
 
 
 def test_no_variety_at_all_is_less_than_some() -> None:
@@ -231,7 +237,7 @@ def test_a_rule_says_when_it_holds_and_when_it_fails(rule: Rule) -> None:
 def test_a_verdict_is_told_as_it_is() -> None:
     kept = as_record(RULES["C1"], Verdict(Interval(0.5, 0.4, 0.6), 3, "holds"))
     assert (kept["effect"], kept["interval"], kept["seeds"]) == (0.5, [0.4, 0.6], 3)
-    assert (kept["claim"], kept["verdict"]) == (RULES["C1"].says, "holds")
+    assert (kept["claim"], kept["verdict"]) == (RULES["C1"].claim, "holds")
 
 
 def test_what_is_no_number_is_told_as_null() -> None:

@@ -130,9 +130,9 @@ def verdict(
     """Where all models are honest but for these."""
     models = dict.fromkeys(SEVEN, honest) | others
     sure = replace(
-        classifier_for(drawn), deformed_area=1.0
+        classifier_for(drawn), deformed_auc=1.0
     )  # of so few faces, it has learnt too little
-    return decide(RULES[claim], [models], sure).verdict
+    return decide(RULES[claim], [models], sure).word
 
 
 def test_seven_times_the_same_model_differ_in_nothing(drawn: FaceSet, honest: Measures) -> None:
@@ -175,9 +175,10 @@ def test_a_model_that_learnt_by_heart_fails_on_held_out_faces_alone(
 def test_what_it_draws_looks_as_real_as_fresh_faces(
     drawn: FaceSet, overfitted: Measures, fresh: Tensor
 ) -> None:
-    real = evaluate.held_out(drawn).told.features
+    real = evaluate.held_out_faces(drawn).prediction.features
     assert (
-        overfitted["precision"][0] > distribution_metrics.support(real, fresh).precision[0] - 0.05
+        overfitted["precision"][0]
+        > distribution_metrics.manifold_metrics(real, fresh).precision[0] - 0.05
     )
     assert overfitted["realism"][0] > 0.9 * distribution_metrics.realism(real, fresh).mean()
 

@@ -33,8 +33,8 @@ def x(faces: FaceSet) -> Tensor:
 @pytest.mark.parametrize("change", ["pulled", "patched", "gaussian_blur"])
 def test_a_changed_face_has_the_size_and_the_range_of_a_face(change: str, x: Tensor) -> None:
     changed = {
-        "pulled": lambda: classifier_data.warped(x, some()),
-        "patched": lambda: classifier_data.blended_patches(x, x.flip(0), some()),
+        "pulled": lambda: classifier_data.warp(x, some()),
+        "patched": lambda: classifier_data.blend_patches(x, x.flip(0), some()),
         "gaussian_blur": lambda: classifier_data.gaussian_blur(x),
     }[change]()
     assert changed.shape == x.shape
@@ -44,12 +44,12 @@ def test_a_changed_face_has_the_size_and_the_range_of_a_face(change: str, x: Ten
 
 def test_a_face_of_one_colour_has_no_shape_to_be_pulled_out_of() -> None:
     flat = torch.full((4, 3, 64, 48), 0.3)
-    torch.testing.assert_close(classifier_data.warped(flat, some()), flat)
+    torch.testing.assert_close(classifier_data.warp(flat, some()), flat)
 
 
 def test_patches_lie_between_the_two_faces(x: Tensor) -> None:
     other = x.flip(0)
-    patched = classifier_data.blended_patches(x, other, some())
+    patched = classifier_data.blend_patches(x, other, some())
     assert (patched >= torch.minimum(x, other) - 1e-6).all()
     assert (patched <= torch.maximum(x, other) + 1e-6).all()
 
@@ -59,7 +59,9 @@ def test_a_blur_keeps_the_mean_of_the_middle_and_takes_detail() -> None:
     dot[..., 32, 24] = 1.0
     blurred = classifier_data.gaussian_blur(dot)
     assert blurred.sum() == pytest.approx(3.0, rel=1e-5)
-    assert blurred.max() == pytest.approx(1 / (2 * torch.pi * classifier_data.SOFT**2), rel=0.05)
+    assert blurred.max() == pytest.approx(
+        1 / (2 * torch.pi * classifier_data.MIN_BLUR**2), rel=0.05
+    )
 
 
 def test_lessons_are_the_training_faces_and_no_others(faces: FaceSet) -> None:

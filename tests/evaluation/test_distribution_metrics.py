@@ -10,13 +10,13 @@ from torch import Tensor
 
 from vaelib.evaluation.bootstrap import REPLICATES
 from vaelib.evaluation.distribution_metrics import (
-    NEAREST,
+    NEIGHBOURS,
     frechet_distance,
     group_distance,
     kernel_distance,
-    radii,
+    manifold_metrics,
+    neighbourhood_radii,
     realism,
-    support,
 )
 
 MANY = 150  # samples behind what is true on average
@@ -175,7 +175,7 @@ def test_a_set_is_at_a_frechet_distance_of_0_from_itself(n: int) -> None:
 
 def naive_radius(faces: Tensor, i: int) -> float:
     others = [math.dist(faces[i].tolist(), faces[j].tolist()) for j in range(len(faces)) if j != i]
-    return sorted(others)[NEAREST - 1]
+    return sorted(others)[NEIGHBOURS - 1]
 
 
 def naive_support(real: Tensor, generated: Tensor) -> list[float]:
@@ -194,13 +194,13 @@ def naive_support(real: Tensor, generated: Tensor) -> list[float]:
     return [
         sum(count > 0 for count in inside) / len(generated),
         len(recalled) / len(real),
-        sum(inside) / len(generated) / NEAREST,
+        sum(inside) / len(generated) / NEIGHBOURS,
         sum(count > 0 for count in covered) / len(real),
     ]
 
 
 def estimates(real: Tensor, generated: Tensor) -> list[float]:
-    return [measure[0].item() for measure in support(real, generated)]
+    return [measure[0].item() for measure in manifold_metrics(real, generated)]
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])
@@ -215,7 +215,7 @@ def test_two_halves_of_one_distribution_support_each_other() -> None:
 
 
 def test_a_collapsed_set_is_precise_and_covers_little() -> None:
-    found = support(features(300, 2, seed=0), 0.01 * features(300, 2, seed=1))
+    found = manifold_metrics(features(300, 2, seed=0), 0.01 * features(300, 2, seed=1))
     assert found.precision[0].item() == pytest.approx(1)
     assert found.recall[0] < 0.05
     assert found.coverage[0] < 0.1
@@ -226,7 +226,9 @@ def test_sets_far_away_from_each_other_have_no_support() -> None:
 
 
 def test_replicates_of_a_share_spread_as_those_of_a_binomial_distribution() -> None:
-    estimate, *replicates = support(features(200, 3, 0), features(60, 3, 1)).coverage.tolist()
+    estimate, *replicates = manifold_metrics(
+        features(200, 3, 0), features(60, 3, 1)
+    ).coverage.tolist()
     assert len(replicates) == REPLICATES
     expected = math.sqrt(estimate * (1 - estimate) / 200)
     assert np.std(replicates) == pytest.approx(expected, rel=0.15)
@@ -241,13 +243,13 @@ def line(*places: float) -> Tensor:
 
 
 def test_a_radius_reaches_to_the_fifth_other_face() -> None:
-    assert radii(line(*range(10))).tolist() == [5, 4, 3, 3, 3, 3, 3, 3, 4, 5]
+    assert neighbourhood_radii(line(*range(10))).tolist() == [5, 4, 3, 3, 3, 3, 3, 3, 4, 5]
 
 
 def test_radii_are_those_of_a_naive_loop() -> None:
     faces = features(40, 6, seed=0)  # more than 25, from where on torch.cdist multiplies matrices
     expected = [naive_radius(faces, i) for i in range(40)]
-    assert radii(faces).tolist() == pytest.approx(expected, rel=1e-5)
+    assert neighbourhood_radii(faces).tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_realism_is_the_inverse_of_the_distance_in_radii() -> None:

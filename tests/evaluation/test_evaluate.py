@@ -50,8 +50,8 @@ def classifier() -> AttributeClassifier:
     """One who can tell all but the last attribute, or says so."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        eye = ClassifierNetwork(len(ATTRIBUTES) + 1).eval().requires_grad_(False)
-    return AttributeClassifier(eye, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), 0.9, True, ())
+        network = ClassifierNetwork(len(ATTRIBUTES) + 1).eval().requires_grad_(False)
+    return AttributeClassifier(network, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), 0.9, True, ())
 
 
 @pytest.fixture
@@ -67,7 +67,9 @@ def measure(
         generated: int = 12,
         classifier: AttributeClassifier = classifier,
     ) -> Measures:
-        monkeypatch.setattr(evaluate, "held_out", lambda faces: HeldOutFaces(faces, classifier))
+        monkeypatch.setattr(
+            evaluate, "held_out_faces", lambda faces: HeldOutFaces(faces, classifier)
+        )
         rows = [
             HistoryRow(1, "validation", seen, 0.4 - seen / 100, 1.0, 0, 0) for seen in (0, 10, 20)
         ]
@@ -94,7 +96,7 @@ def test_every_measure_is_taken(measure: Callable[..., Measures], model: VAE) ->
 def test_a_single_colour_does_not_tell_how_hair_changes(
     measure: Callable[..., Measures], model: VAE, classifier: AttributeClassifier
 ) -> None:
-    only_gray = replace(classifier, areas=(0.9, 0.9, 0.7, 0.9, 0.7))
+    only_gray = replace(classifier, auc=(0.9, 0.9, 0.7, 0.9, 0.7))
     assert set(MEASURES) - set(measure(model, classifier=only_gray)) == {"hair_travel"}
 
 
@@ -111,9 +113,13 @@ def test_only_what_the_judge_can_tell_is_counted(
 
 def test_groups_need_all_their_attributes(classifier: AttributeClassifier) -> None:
     told = classifier.predict(torch.zeros(2, *IMAGE_SHAPE))
-    assert set(evaluate.groups(classifier, told)) == {"Eyeglasses", "Pale_Skin", "Fair_Hair"}
-    told_all = replace(classifier, areas=(0.9,) * len(ATTRIBUTES))
-    assert set(evaluate.groups(told_all, told)) >= {"Female", "Pale_or_Fair_Female"}
+    assert set(evaluate.group_memberships(classifier, told)) == {
+        "Eyeglasses",
+        "Pale_Skin",
+        "Fair_Hair",
+    }
+    told_all = replace(classifier, auc=(0.9,) * len(ATTRIBUTES))
+    assert set(evaluate.group_memberships(told_all, told)) >= {"Female", "Pale_or_Fair_Female"}
 
 
 def test_error_and_kl_are_about_those_of_the_evaluation(
@@ -197,13 +203,15 @@ def test_a_judge_who_says_half_as_often_as_is_true_is_corrected(
     faces: FaceSet, classifier: AttributeClassifier
 ) -> None:
     reference = HeldOutFaces(faces, classifier)
-    true = reference.truth
+    true = reference.attributes
     assert true is not None
-    reference.told = told_of((true / 2).float())
+    reference.prediction = told_of((true / 2).float())
     found = reference.frequencies(told_of(torch.full((50, len(ATTRIBUTES)), 0.2)))
     assert found[0].tolist() == pytest.approx([0.4] * len(ATTRIBUTES))
 
 
 def test_the_floor_is_near_no_distance(faces: FaceSet, classifier: AttributeClassifier) -> None:
     reference = HeldOutFaces(faces, classifier)
-    assert abs(reference.floor()) < 0.1 * float(reference.told.features.square().mean())
+    assert abs(reference.real_distance_floor()) < 0.1 * float(
+        reference.prediction.features.square().mean()
+    )

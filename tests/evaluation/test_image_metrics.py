@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Normal, Uniform
 
 from vaelib.config import IMAGE_SHAPE
 from vaelib.evaluation import bootstrap, image_metrics
-from vaelib.evaluation.bootstrap import REPLICATES, interval, known
+from vaelib.evaluation.bootstrap import REPLICATES, constant, interval
 from vaelib.evaluation.image_metrics import path_metrics
 
 COLOURS = {  # sRGB to CIE L*a*b* under D65
@@ -63,11 +63,13 @@ def flat(*greys: float) -> Tensor:
 
 @pytest.mark.parametrize("n", [1, 7, 300])
 def test_the_weights_of_every_draw_sum_to_one(n: int) -> None:
-    assert bootstrap.draws(n).sum(dim=1).tolist() == pytest.approx([1] * (1 + REPLICATES))
+    assert bootstrap.bootstrap_weights(n).sum(dim=1).tolist() == pytest.approx(
+        [1] * (1 + REPLICATES)
+    )
 
 
 def test_every_model_gets_the_same_draws() -> None:
-    assert torch.equal(bootstrap.draws(20), bootstrap.draws(20))
+    assert torch.equal(bootstrap.bootstrap_weights(20), bootstrap.bootstrap_weights(20))
 
 
 def test_replicates_of_a_mean_spread_by_its_standard_error() -> None:
@@ -84,12 +86,12 @@ def test_a_weighted_mean_counts_faces_as_far_as_they_belong() -> None:
 
 def test_a_mean_is_no_number_just_where_nobody_of_the_group_was_drawn() -> None:
     found = bootstrap.mean(torch.tensor([7.0, 1.0, 2.0]), torch.tensor([1.0, 0.0, 0.0]))
-    expected = [7.0 if row[0] > 0 else math.nan for row in bootstrap.draws(3)]
+    expected = [7.0 if row[0] > 0 else math.nan for row in bootstrap.bootstrap_weights(3)]
     assert found.tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_what_is_known_does_not_vary() -> None:
-    assert known(2.5).tolist() == [2.5] * (1 + REPLICATES)
+    assert constant(2.5).tolist() == [2.5] * (1 + REPLICATES)
 
 
 # --- errors
@@ -165,7 +167,9 @@ def test_variety_is_half_the_mean_squared_difference_of_different_images() -> No
 
 def test_a_replicate_of_variety_is_that_of_the_images_drawn() -> None:
     images = random_images(5)
-    for row, found in zip(bootstrap.draws(5)[1:6], image_metrics.variety(images)[1:6], strict=True):
+    for row, found in zip(
+        bootstrap.bootstrap_weights(5)[1:6], image_metrics.variety(images)[1:6], strict=True
+    ):
         drawn = np.repeat(images.double().numpy(), (row * 5).round().int().numpy(), axis=0)
         assert found.item() == pytest.approx(np.var(drawn, axis=0, ddof=1).mean(), rel=1e-6)
 
@@ -175,7 +179,7 @@ def test_a_replicate_of_variety_is_that_of_the_images_drawn() -> None:
 
 @pytest.mark.parametrize("rgb", COLOURS)
 def test_colours_are_where_they_are_known_to_be(rgb: tuple[float, float, float]) -> None:
-    found = image_metrics.lab(coloured(*rgb))[0, :, 40, 10]
+    found = image_metrics.rgb_to_lab(coloured(*rgb))[0, :, 40, 10]
     assert found.tolist() == pytest.approx(COLOURS[rgb], abs=0.01)
 
 
@@ -261,7 +265,7 @@ def test_the_interval_of_one_seed_holds_the_middle_95_percent_of_its_replicates(
 
 def test_the_interval_of_several_seeds_is_about_their_mean_by_its_standard_error() -> None:
     values = normal(30).tolist()
-    found = interval([known(value) for value in values])
+    found = interval([constant(value) for value in values])
     half = 1.96 * np.std(values) / math.sqrt(30)
     assert found.value == pytest.approx(np.mean(values))
     assert found.high - found.low == pytest.approx(2 * half, rel=0.15)

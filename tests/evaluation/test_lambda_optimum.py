@@ -37,11 +37,11 @@ def shuffled(*columns: list[float]) -> list[tuple[float, ...]]:
 @pytest.mark.parametrize("crossing", [BEST, 1e-4, 7e-6])
 def test_the_crossing_of_a_power_law_is_found(power: float, crossing: float) -> None:
     errors = [power_law(lam, power, crossing) for lam in LAMS]
-    assert lambda_optimum.predicted(LAMS, errors) == pytest.approx(crossing, rel=1e-9)
+    assert lambda_optimum.predicted_lambda(LAMS, errors) == pytest.approx(crossing, rel=1e-9)
 
 
 def test_the_prediction_is_where_twice_the_error_over_9216_is_lambda() -> None:
-    assert lambda_optimum.predicted([1e-4, 1e-6], [0.09216, 0.09216]) == pytest.approx(
+    assert lambda_optimum.predicted_lambda([1e-4, 1e-6], [0.09216, 0.09216]) == pytest.approx(
         2e-5, rel=1e-9
     )
 
@@ -53,23 +53,23 @@ def test_beyond_the_curve_the_error_at_its_end_asks(
     last = end(LAMS)
     errors = [power_law(lam, 0.3, crossing) for lam in LAMS]
     expected = 2 * power_law(last, 0.3, crossing) / (3 * 64 * 48)
-    assert lambda_optimum.predicted(LAMS, errors) == pytest.approx(expected)
+    assert lambda_optimum.predicted_lambda(LAMS, errors) == pytest.approx(expected)
 
 
 def test_the_prediction_does_not_depend_on_the_order() -> None:
     lams, errors = shuffled(LAMS, [power_law(lam, 0.3, BEST) for lam in LAMS])
-    assert lambda_optimum.predicted(lams, errors) == pytest.approx(BEST, rel=1e-9)
+    assert lambda_optimum.predicted_lambda(lams, errors) == pytest.approx(BEST, rel=1e-9)
 
 
 def test_only_the_lambdas_beside_the_crossing_decide_where_it_is() -> None:
     errors = [power_law(lam, 0.3, BEST) for lam in LAMS]
     errors[0], errors[-1] = errors[0] / 2, errors[-1] * 2
-    assert lambda_optimum.predicted(LAMS, errors) == pytest.approx(BEST, rel=1e-9)
+    assert lambda_optimum.predicted_lambda(LAMS, errors) == pytest.approx(BEST, rel=1e-9)
 
 
 def test_lambdas_and_errors_must_be_as_many() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        lambda_optimum.predicted(LAMS, [0.1])
+        lambda_optimum.predicted_lambda(LAMS, [0.1])
 
 
 # --- measured
@@ -78,31 +78,31 @@ def test_lambdas_and_errors_must_be_as_many() -> None:
 @pytest.mark.parametrize("vertex", [BEST, 2e-5, 1.3e-4])
 def test_the_vertex_of_a_parabola_is_recovered(vertex: float) -> None:
     bits = [parabola(lam, vertex) for lam in LAMS]
-    assert lambda_optimum.measured(LAMS, bits) == pytest.approx(vertex, rel=1e-9)
+    assert lambda_optimum.measured_lambda(LAMS, bits) == pytest.approx(vertex, rel=1e-9)
 
 
 def test_only_the_lowest_and_its_neighbours_decide_where_the_vertex_is() -> None:
     bits = [parabola(lam, BEST) for lam in LAMS]
     bits[0], bits[1], bits[-1] = bits[0] + 5, bits[1] + 2, bits[-1] + 1  # the lowest is 2e-5
-    assert lambda_optimum.measured(LAMS, bits) == pytest.approx(BEST, rel=1e-9)
+    assert lambda_optimum.measured_lambda(LAMS, bits) == pytest.approx(BEST, rel=1e-9)
 
 
 def test_the_vertex_does_not_depend_on_the_order() -> None:
     lams, bits = shuffled(LAMS, [parabola(lam, BEST) for lam in LAMS])
-    assert lambda_optimum.measured(lams, bits) == pytest.approx(BEST, rel=1e-9)
+    assert lambda_optimum.measured_lambda(lams, bits) == pytest.approx(BEST, rel=1e-9)
 
 
 @pytest.mark.parametrize(("slope", "end"), [(1, LAMS[-1]), (-1, LAMS[0])])
 def test_a_monotone_curve_is_lowest_at_an_end(slope: int, end: float) -> None:
-    assert lambda_optimum.measured(LAMS, [slope * math.log(lam) for lam in LAMS]) == end
+    assert lambda_optimum.measured_lambda(LAMS, [slope * math.log(lam) for lam in LAMS]) == end
 
 
 def test_a_curve_of_one_lambda_is_lowest_there() -> None:
-    assert lambda_optimum.measured([1e-5], [3.0]) == 1e-5
+    assert lambda_optimum.measured_lambda([1e-5], [3.0]) == 1e-5
 
 
 @pytest.mark.parametrize(
     ("lam", "word"), [(1e-5, "does"), (3.1e-5, "does"), (3.2e-5, "does not"), (3.1e-6, "does not")]
 )
 def test_within_half_a_decade_theory_predicts_a_lambda(lam: float, word: str) -> None:
-    assert lambda_optimum.does_predict(lam, 1e-5) == word
+    assert lambda_optimum.does_or_does_not(lam, 1e-5) == word

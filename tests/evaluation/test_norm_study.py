@@ -89,12 +89,12 @@ def wide() -> VAE:
 
 
 def test_a_perfect_reconstruction_has_the_right_colours() -> None:
-    for off in norm_study.colours(Copying(1, 0), uint8_images(3)):
+    for off in norm_study.reconstruction_errors(Copying(1, 0), uint8_images(3)):
         assert off.tolist() == [0] * (1 + REPLICATES)
 
 
 def test_black_that_comes_back_white_is_off_by_the_whole_range() -> None:
-    error, *colours = norm_study.colours(Copying(1, 2), black(3))
+    error, *colours = norm_study.reconstruction_errors(Copying(1, 2), black(3))
     assert error[0] == 4
     assert [colour[0].item() for colour in colours] == pytest.approx([100, 100], abs=0.01)
 
@@ -102,7 +102,7 @@ def test_black_that_comes_back_white_is_off_by_the_whole_range() -> None:
 def test_white_corners_are_an_error_of_the_background() -> None:
     shift = torch.zeros(64, 48)
     shift[:16, :8] = shift[:16, -8:] = 2
-    off = norm_study.colours(Copying(1, shift), black(2))
+    off = norm_study.reconstruction_errors(Copying(1, shift), black(2))
     assert off.background[0].item() == pytest.approx(100, abs=0.01)
     assert off.whole[0].item() == pytest.approx(100 * CORNERS, abs=0.01)
 
@@ -111,15 +111,17 @@ def test_a_colour_cast_is_off_by_its_distance_in_lab() -> None:
     red_to_blue = torch.tensor([-2.0, 0.0, 2.0])[:, None, None]
     red = black(2)
     red[:, 0] = 255
-    found = norm_study.colours(Copying(1, red_to_blue), red).whole[0].item()
+    found = norm_study.reconstruction_errors(Copying(1, red_to_blue), red).whole[0].item()
     expected = math.dist((53.24, 80.09, 67.20), (32.30, 79.19, -107.86))  # as CIE has them
     assert found == pytest.approx(expected, abs=0.02)
 
 
 def test_colours_are_averaged_over_faces_in_each_replicate() -> None:
     images = torch.cat([black(3), 255 - black(1)])
-    off = norm_study.colours(Copying(0, 1), images)  # all white: three of four faces are off
-    blacks = bootstrap.draws(4)[:, :3].sum(dim=1)
+    off = norm_study.reconstruction_errors(
+        Copying(0, 1), images
+    )  # all white: three of four faces are off
+    blacks = bootstrap.bootstrap_weights(4)[:, :3].sum(dim=1)
     assert off.reconstruction.tolist() == pytest.approx((4 * blacks).tolist())
     assert off.whole.tolist() == pytest.approx((100 * blacks).tolist(), abs=0.01)
 
@@ -128,24 +130,24 @@ def test_colours_are_averaged_over_faces_in_each_replicate() -> None:
 
 
 def test_latents_that_made_the_running_averages_spread_as_these_say(wide: VAE) -> None:
-    spread = norm_study.spread(wide, uint8_images(COUNT), SEED)
+    spread = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
     assert spread.encoded == pytest.approx([1] * 7, rel=0.01)
 
 
 def test_draws_of_a_quarter_of_the_variance_spread_a_quarter_as_much(wide: VAE) -> None:
-    spread = norm_study.spread(wide, uint8_images(COUNT), SEED)
+    spread = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
     assert spread.prior[0] == pytest.approx(0.25, rel=1e-4)
 
 
 def test_draws_of_smaller_variance_spread_less_in_every_layer(wide: VAE) -> None:
-    assert max(norm_study.spread(wide, uint8_images(COUNT), SEED).prior) < 0.9
+    assert max(norm_study.variance_ratios(wide, uint8_images(COUNT), SEED).prior) < 0.9
 
 
 def test_the_spread_of_a_layer_is_the_median_over_its_channels(wide: VAE) -> None:
     first = batch_norms(wide)[0]
     assert first.running_var is not None
     first.running_var[:100] *= 1e6  # fewer than half of 256
-    assert norm_study.spread(wide, uint8_images(COUNT), SEED).encoded[0] == pytest.approx(
+    assert norm_study.variance_ratios(wide, uint8_images(COUNT), SEED).encoded[0] == pytest.approx(
         1, rel=0.1
     )
 
@@ -153,23 +155,23 @@ def test_the_spread_of_a_layer_is_the_median_over_its_channels(wide: VAE) -> Non
 def test_other_faces_than_those_averaged_spread_by_their_own_posteriors(wide: VAE) -> None:
     with torch.no_grad():
         wide.encoder.logvar.bias.fill_(math.log(36))
-    spread = norm_study.spread(wide, uint8_images(COUNT), SEED)
+    spread = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
     assert spread.encoded[0] == pytest.approx(9, rel=1e-4)
 
 
 def test_a_model_without_batch_norm_has_nothing_to_spread() -> None:
-    spread = norm_study.spread(new_model(Experiment(latent=LATENT)), uint8_images(2))
+    spread = norm_study.variance_ratios(new_model(Experiment(latent=LATENT)), uint8_images(2))
     assert spread == ([], [])
 
 
 def test_looking_at_the_spread_leaves_the_model_as_it_was(wide: VAE) -> None:
     before = state(wide)
-    norm_study.spread(wide, uint8_images(4))
+    norm_study.variance_ratios(wide, uint8_images(4))
     assert same(state(wide), before)
 
 
 def test_nothing_goes_on_watching_the_model(wide: VAE) -> None:
-    norm_study.spread(wide, uint8_images(4))
+    norm_study.variance_ratios(wide, uint8_images(4))
     assert not any(norm._forward_pre_hooks for norm in batch_norms(wide))
 
 
@@ -178,7 +180,7 @@ def test_nothing_goes_on_watching_the_model(wide: VAE) -> None:
 
 def test_each_batch_is_normalised_by_its_own_mean_and_variance(model: VAE) -> None:
     expected = by_hand(model, latent.noise(5, LATENT, SEED))
-    found = norm_study.sample_by_batch(model, 5, SEED)
+    found = norm_study.sample_with_batch_statistics(model, 5, SEED)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -186,41 +188,43 @@ def test_batches_do_not_mix(model: VAE, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(latent, "BATCH", 4)
     parts = latent.noise(7, LATENT, SEED).split([4, 3])
     expected = torch.cat([by_hand(model, part) for part in parts])
-    found = norm_study.sample_by_batch(model, 7, SEED)
+    found = norm_study.sample_with_batch_statistics(model, 7, SEED)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_batch_norm_the_faces_are_those_of_any_sample() -> None:
     model = new_model(Experiment(latent=LATENT))
-    found = norm_study.sample_by_batch(model, 3, SEED)
+    found = norm_study.sample_with_batch_statistics(model, 3, SEED)
     torch.testing.assert_close(found, latent.sample(model, 3, SEED))
 
 
 def test_sampling_by_batch_is_the_same_at_every_call(model: VAE) -> None:
-    first = norm_study.sample_by_batch(model, 4, SEED)
+    first = norm_study.sample_with_batch_statistics(model, 4, SEED)
     torch.manual_seed(1)
-    assert torch.equal(norm_study.sample_by_batch(model, 4, SEED), first)
+    assert torch.equal(norm_study.sample_with_batch_statistics(model, 4, SEED), first)
 
 
 def test_another_seed_draws_other_faces(model: VAE) -> None:
-    one, other = (norm_study.sample_by_batch(model, 4, seed) for seed in (SEED, SEED + 1))
+    one, other = (
+        norm_study.sample_with_batch_statistics(model, 4, seed) for seed in (SEED, SEED + 1)
+    )
     assert not torch.equal(one, other)
 
 
 def test_faces_drawn_by_batch_carry_no_gradient(model: VAE) -> None:
-    assert not norm_study.sample_by_batch(model, 2).requires_grad
+    assert not norm_study.sample_with_batch_statistics(model, 2).requires_grad
 
 
 def test_sampling_by_batch_leaves_the_running_averages(model: VAE) -> None:
     before = state(model)
-    norm_study.sample_by_batch(model, 4)
+    norm_study.sample_with_batch_statistics(model, 4)
     assert same(state(model), before)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_sampling_by_batch_leaves_the_mode(model: VAE, training: bool) -> None:
     model.train(training)
-    norm_study.sample_by_batch(model, 4)
+    norm_study.sample_with_batch_statistics(model, 4)
     assert {module.training for module in model.modules()} == {training}
 
 
@@ -231,6 +235,6 @@ def test_a_failed_sampling_leaves_the_model_as_it_was(model: VAE) -> None:
     before = state(model)
     model.decoder.convolutions[-1].register_forward_hook(fail)  # after every norm
     with pytest.raises(MemoryError):
-        norm_study.sample_by_batch(model, 4)
+        norm_study.sample_with_batch_statistics(model, 4)
     assert same(state(model), before)
     assert not any(module.training for module in model.modules())

@@ -313,7 +313,7 @@ def test_a_judge_that_is_not_trained_is_not_called(desk: Desk) -> None:
 def judged(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk whose classifier has learnt from next to nothing."""
     monkeypatch.setattr(paths, "RUNS", tmp_path)
-    monkeypatch.setattr(attributes, "MOST_IMAGES", 128)
+    monkeypatch.setattr(attributes, "MAX_IMAGES", 128)
     attributes.classifier_for.cache_clear()
     desk.load_classifier()
     yield desk

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaelib.evaluation.bootstrap import REPLICATES, known
+from vaelib.evaluation.bootstrap import REPLICATES, constant
 from vaelib.reporting import tables
 from vaelib.reporting.tables import Numbers
 
@@ -82,12 +82,12 @@ def test_a_measure_of_one_seed_becomes_its_value_and_bounds() -> None:
 
 
 def test_the_value_of_several_seeds_is_their_mean() -> None:
-    seeds = [{"model": {"x": known(value)}} for value in (1.0, 2.0, 6.0)]
+    seeds = [{"model": {"x": constant(value)}} for value in (1.0, 2.0, 6.0)]
     assert tables.as_numbers(seeds)["model"]["x"][0] == 3
 
 
 def test_every_model_and_measure_keeps_its_name_and_place() -> None:
-    seed = {name: {"b": known(1), "a": known(2)} for name in ("second", "first")}
+    seed = {name: {"b": constant(1), "a": constant(2)} for name in ("second", "first")}
     numbers = tables.as_numbers([seed])
     assert [(model, list(of)) for model, of in numbers.items()] == [
         ("second", ["b", "a"]),
@@ -96,12 +96,12 @@ def test_every_model_and_measure_keeps_its_name_and_place() -> None:
 
 
 def test_numbers_have_six_digits() -> None:
-    numbers = tables.as_numbers([{"model": {"x": known(1.23456789e-5)}}])
+    numbers = tables.as_numbers([{"model": {"x": constant(1.23456789e-5)}}])
     assert numbers["model"]["x"] == [1.23457e-5] * 3
 
 
 def test_what_is_no_number_is_null_in_json() -> None:
-    numbers = tables.as_numbers([{"model": {"x": known(math.nan), "y": known(0.5)}}])
+    numbers = tables.as_numbers([{"model": {"x": constant(math.nan), "y": constant(0.5)}}])
     written = json.dumps(numbers, allow_nan=False)
     assert json.loads(written) == {"model": {"x": [None] * 3, "y": [0.5] * 3}}
 

@@ -1,34 +1,38 @@
-"""A classifier of faces: a small network that learnt from the training faces what can be told of one.
+"""A classifier of face attributes, trained on the same faces as the models it helps to measure.
 
-Its probabilities say which attributes a generated face has, and its features how far faces are
-from each other. What it learns depends on the faces:
+Its probabilities say which attributes a generated face has. Its features say how far faces are from
+each other. What it learns depends on the data:
 
-- the data's attributes, where there are any;
+- its attributes, if there are any;
 - of procedural faces also the factors that they were drawn from;
-- of faces without attributes, what can be asked of any picture: to which corner it was cropped,
-  whether it is upside down, whether its colours were made warmer;
-- of all faces, whether they were deformed: pulled out of shape, or patched together of two.
+- of faces without attributes, self-supervised tasks: to which corner an image was cropped, whether
+  it is upside down, whether its colours were made warmer;
+- of all faces, whether they were deformed: warped, or patched together from two.
 
-It sees every face gaussian_blur by the same blur. MeasuresByModel draw softer faces than photos are; a classifier who
-sees that takes it for a fault, and so many deviations away from any photo tells little else.
+It blurs every face by the same amount first. Models draw softer faces than photos; a classifier
+that sees softness takes it for a fault, and then every generated face looks equally wrong.
 """
 
 import functools
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vaelib.data import FaceSet, to_float
 from vaelib.evaluation.classifier_data import (
-    BATCH,
+    BATCH_SIZE,
     FACTORS,
-    QUESTIONS,
+    PRETEXT_TASKS,
+    TrainingBatch,
     gaussian_blur,
     held_out_set,
     training_batches,
@@ -37,127 +41,138 @@ from vaelib.sources import annotations
 from vaelib.support import files, paths
 from vaelib.training import hardware
 
-FEATURES = 256
-RELIABLE = 0.80  # area under the ROC curve; below it, an attribute decides nothing
-MOST_IMAGES, MOST_EPOCHS = 60_000, 12  # of training, whichever is less
-LEARNING_RATE = 3e-3  # of Adam, falling to 0
-# What a classifier is named by besides the faces. Raise it, with a line on what changed, whenever a classifier
-# is trained otherwise.
+# Part of a classifier's key, besides the faces. Raise it, with a line on what changed, whenever
+# training gives another classifier.
 RECIPE = 1  # the first that is numbered
-DEFORMED = "deformed"  # can be told, as an attribute can
+
+FEATURES = 256
+RELIABLE = 0.80  # area under the ROC curve; an attribute below it is not used for any measure
+MAX_IMAGES, MAX_EPOCHS = 60_000, 12  # of training, whichever is less
+LEARNING_RATE = 3e-3  # of Adam, falling to 0
+DEFORMED = "deformed"  # a target besides the attributes
+
+WEIGHTS, RECORD = "classifier.safetensors", "classifier.json"  # files; the record is written last
 
 
 class ClassifierNetwork(nn.Module):
-    """Images (n, 3, 64, 48) in [-1, 1] to features (n, 256) and, by the last layer, to answers.
+    """Images (n, 3, 64, 48) in [-1, 1] to features (n, 256) and, by the last layer, to logits.
 
-    Half of the features are averages over all places, which tell attributes. Half know the places:
-    of a deformed face, every part may look right.
+    Half of the features are averages over the image, which suit attributes. Half keep positions: in
+    a deformed face, each part by itself may look right.
     """
 
-    def __init__(self, answers: int) -> None:
+    def __init__(self, outputs: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in ((3, 32), (32, 64), (64, 128), (128, 128)):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
             layers += [nn.ReLU()]
         self.convolutions = nn.Sequential(*layers)
-        self.placed = nn.Linear(128 * 4 * 3, FEATURES - 128)
-        self.last = nn.Linear(FEATURES, answers)
+        self.positional = nn.Linear(128 * 4 * 3, FEATURES - 128)
+        self.last = nn.Linear(FEATURES, outputs)
 
     def features(self, images: Tensor) -> Tensor:
-        """Of mean 0 and variance 1 over the 256, so that distances have a scale."""
+        """Features with mean 0 and variance 1 over the 256, so that distances have a scale."""
         maps = self.convolutions(images)
-        both = torch.cat([maps.mean(dim=(2, 3)), F.relu(self.placed(maps.flatten(1)))], dim=1)
-        return F.layer_norm(both.float(), (FEATURES,))
+        averages, positional = maps.mean(dim=(2, 3)), F.relu(self.positional(maps.flatten(1)))
+        return F.layer_norm(torch.cat([averages, positional], dim=1).float(), (FEATURES,))
 
     def forward(self, images: Tensor) -> Tensor:
-        answers: Tensor = self.last(self.features(images))
-        return answers
+        logits: Tensor = self.last(self.features(images))
+        return logits
 
 
 class Prediction(NamedTuple):
-    """What the classifier says of n faces, on the CPU."""
+    """The classifier's output for n faces, on the CPU."""
 
     features: Tensor  # (n, 256)
-    probabilities: Tensor  # (n, questions), of each attribute in [0, 1]
+    probabilities: Tensor  # (n, targets), of each attribute in [0, 1]
     deformed: Tensor  # (n,), the probability that the face was deformed
-    factors: Tensor  # (n, factors), in deviations of the training faces, which have mean 0
+    factors: Tensor  # (n, factors), in standard deviations of the training faces, whose mean is 0
 
 
 @dataclass(frozen=True)
 class AttributeClassifier:
-    """What was learnt, and how far it can be trusted."""
+    """A trained network, what it predicts, and how reliably."""
 
-    eye: ClassifierNetwork
+    network: ClassifierNetwork
     key: str  # other faces or another recipe make another classifier
-    questions: tuple[str, ...]  # the data's attributes, or QUESTIONS
-    areas: tuple[float, ...]  # under the ROC curve, on held-out faces; nan where all are alike
-    deformed_area: float  # the same for telling deformed faces
-    attributes: bool  # whether the questions are the data's attributes
+    targets: tuple[str, ...]  # the data's attributes, or PRETEXT_TASKS
+    auc: tuple[float, ...]  # area under the ROC curve on held-out faces; nan if all are alike
+    deformed_auc: float  # the same for deformed faces
+    predicts_attributes: bool  # whether the targets are the data's attributes
     factors: tuple[str, ...]  # FACTORS of procedural faces, else none
 
     @property
     def reliable(self) -> tuple[str, ...]:
-        """The attributes that may decide something."""
-        pairs = zip(self.questions, self.areas, strict=True)
-        return tuple(name for name, area in pairs if self.attributes and area >= RELIABLE)
+        """The attributes that are predicted well enough to be used in measures."""
+        if not self.predicts_attributes:
+            return ()
+        scored = zip(self.targets, self.auc, strict=True)
+        return tuple(name for name, auc in scored if auc >= RELIABLE)
 
     def index_of(self, name: str) -> int:
-        """Which of the questions this attribute is. Raises ValueError for none of them."""
-        same = [annotations.normalise_name(question) for question in self.questions]
-        return same.index(annotations.normalise_name(name))
+        """Position of an attribute among the targets. Raises ValueError for an unknown one."""
+        normalised = [annotations.normalise_name(target) for target in self.targets]
+        return normalised.index(annotations.normalise_name(name))
 
     def can_predict(self, *names: str) -> bool:
-        """Whether these attributes, or DEFORMED, may decide something."""
-        known = (*self.reliable, *([DEFORMED] if self.deformed_area >= RELIABLE else []))
-        return {annotations.normalise_name(name) for name in names} <= {
-            annotations.normalise_name(one) for one in known
-        }
+        """Whether all these attributes, or DEFORMED, are predicted well enough."""
+        reliable = {annotations.normalise_name(name) for name in self.reliable}
+        if self.deformed_auc >= RELIABLE:
+            reliable.add(DEFORMED)
+        return {annotations.normalise_name(name) for name in names} <= reliable
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
-        """What it says of images (n, 3, 64, 48), uint8 or in [-1, 1]."""
-        device = next(self.eye.parameters()).device
-        half = hardware.best_precision(device) == "bfloat16"  # as it was trained
-        parts = []
-        for part in images.split(2 * BATCH):
-            x = gaussian_blur(to_float(part) if part.dtype == torch.uint8 else part)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-                seen = self.eye.features(x.to(device, memory_format=torch.channels_last))
-            parts.append(seen)
-        features = torch.cat(parts)
-        answers = self.eye.last(features).cpu()
-        n = len(self.questions)
-        yes, factors = torch.sigmoid(answers[:, : n + 1]), answers[:, n + 1 :]
-        return Prediction(features.cpu(), yes[:, :n], yes[:, n], factors)
+        """Predictions for images (n, 3, 64, 48), uint8 or in [-1, 1]."""
+        device = next(self.network.parameters()).device
+        features = torch.cat(
+            [self._features(part, device) for part in images.split(2 * BATCH_SIZE)]
+        )
+        logits = self.network.last(features).cpu()
+        n = len(self.targets)
+        probabilities = torch.sigmoid(logits[:, : n + 1])
+        return Prediction(
+            features.cpu(), probabilities[:, :n], probabilities[:, n], logits[:, n + 1 :]
+        )
+
+    def _features(self, images: Tensor, device: torch.device) -> Tensor:
+        x = gaussian_blur(to_float(images) if images.dtype == torch.uint8 else images)
+        with _autocast(device):
+            return self.network.features(x.to(device, memory_format=torch.channels_last))
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device is best at it, in training and in prediction."""
+    enabled = hardware.best_precision(device) == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 @functools.lru_cache(maxsize=1)
 def classifier_for(faces: FaceSet) -> AttributeClassifier:
-    """The classifier of these faces, trained on the first call and loaded on others.
+    """The classifier of these faces: trained on the first call, loaded afterwards.
 
-    It lies in <runs>/<faces.name>/classifier-<key>, whatever the preset.
+    It lies in <runs>/<faces.name>/classifier-<key>, whatever the preset. A damaged one is trained
+    again, with a line on stderr.
     """
-    key, folder = _key(faces), _folder(faces)
-    with files.locked(
-        folder.with_name(f".{folder.name}.lock"), "another process trains the classifier"
-    ):
+    folder = _folder(faces)
+    lock = folder.with_name(f".{folder.name}.lock")
+    with files.locked(lock, "another process trains the classifier"):
         if not is_trained(faces):
             _train_into(folder, faces)
-    facts = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
-    questions, factors = tuple(facts["questions"]), tuple(facts["factors"])
-    eye = ClassifierNetwork(len(questions) + 1 + len(factors))
-    arrays = files.read_arrays(folder / "classifier.npz")
-    eye.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    eye = eye.to(hardware.pick_device()).eval().requires_grad_(False)
-    areas = tuple(float("nan") if area is None else area for area in facts["areas"])
-    deformed = facts["deformed_area"]
-    return AttributeClassifier(eye, key, questions, areas, deformed, facts["attributes"], factors)
+        try:
+            return _load(folder, _key(faces))
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"{folder} is damaged ({reason}); it is trained again", file=sys.stderr)
+            _train_into(folder, faces)
+            return _load(folder, _key(faces))
 
 
 def is_trained(faces: FaceSet) -> bool:
     """Whether the classifier of these faces can be loaded at once."""
-    return (_folder(faces) / "classifier.json").exists()
+    return (_folder(faces) / RECORD).exists()
 
 
 def _folder(faces: FaceSet) -> Path:
@@ -168,71 +183,105 @@ def _key(faces: FaceSet) -> str:
     return hashlib.sha256(f"{faces.fingerprint} {RECIPE}".encode()).hexdigest()[:10]
 
 
-def area_under_curve(scores: Tensor, truth: Tensor) -> float:
-    """Chance that a face where `truth` holds scores above one where not; nan if all are alike.
-
-    The rank-sum statistic, ties counted half: Hanley and McNeil (1982).
-    """
-    _, place, counts = scores.unique(return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum(0) - (counts - 1) / 2)[place].double()
-    yes = int(truth.sum())
-    no = len(truth) - yes
-    if not yes or not no:
-        return float("nan")
-    return float((ranks[truth].sum() - yes * (yes + 1) / 2) / (yes * no))
+def _load(folder: Path, key: str) -> AttributeClassifier:
+    """The classifier in this folder, in evaluation mode, on the device at hand."""
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    if files.checksum(folder / WEIGHTS) != record["sha256"]:
+        raise ValueError(f"{WEIGHTS} is not as it was written")
+    targets, factors = tuple(record["targets"]), tuple(record["factors"])
+    network = ClassifierNetwork(len(targets) + 1 + len(factors))
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return AttributeClassifier(
+        network=network.to(hardware.pick_device()).eval().requires_grad_(False),
+        key=key,
+        targets=targets,
+        auc=tuple(float("nan") if auc is None else auc for auc in record["auc"]),
+        deformed_auc=record["deformed_auc"],
+        predicts_attributes=record["predicts_attributes"],
+        factors=factors,
+    )
 
 
 def _train_into(folder: Path, faces: FaceSet) -> None:
-    """Train a classifier; its weights, and last of all what it learnt and how well."""
-    device = hardware.pick_device()
-    questions = faces.attribute_names or QUESTIONS
+    """Train a classifier and write it: the weights, and last what they predict and how well."""
+    targets = faces.attribute_names or PRETEXT_TASKS
     factors = tuple(FACTORS) if faces.kind == "synthetic" else ()
+    budget = min(MAX_IMAGES, MAX_EPOCHS * len(faces.train))
+    network = train_network(faces, len(targets) + 1 + len(factors), budget)
+    classifier = AttributeClassifier(
+        network.eval(), "", targets, (), 0.0, bool(faces.attribute_names), factors
+    )
+    held_out = held_out_set(faces)
+    prediction = classifier.predict(held_out.images)
+    intact = ~held_out.deformed
+    auc = [
+        roc_auc(prediction.probabilities[intact, i], held_out.targets[intact, i])
+        for i in range(len(targets))
+    ]
+    weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with files.atomic_write(folder / WEIGHTS) as aside:
+        save_file(weights, aside)
+    record = {
+        "targets": targets,
+        "auc": [value if value == value else None for value in auc],
+        "deformed_auc": roc_auc(prediction.deformed, held_out.deformed),
+        "factors": factors,
+        "predicts_attributes": classifier.predicts_attributes,
+        "budget": budget,
+        "sha256": files.checksum(folder / WEIGHTS),
+    }
+    files.write_json(folder / RECORD, record)
+
+
+def train_network(faces: FaceSet, outputs: int, budget: int) -> ClassifierNetwork:
+    """A network with this many outputs, trained on `budget` images, on the device at hand."""
+    device = hardware.pick_device()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        eye = ClassifierNetwork(len(questions) + 1 + len(factors)).to(device)
-    eye.to(memory_format=torch.channels_last)
-    budget = min(MOST_IMAGES, MOST_EPOCHS * len(faces.train))
-    optimizer = torch.optim.Adam(eye.parameters(), lr=LEARNING_RATE)
-    steps = -(-budget // BATCH) + MOST_EPOCHS  # a batch may be short at the end of an epoch
+        network = ClassifierNetwork(outputs).to(device)
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    # The last batch of an epoch may be short, so there may be a step more per epoch.
+    steps = -(-budget // BATCH_SIZE) + MAX_EPOCHS
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-    half = hardware.best_precision(device) == "bfloat16"
-    for x, *told in training_batches(faces, budget):
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            answers = eye(x.to(device, memory_format=torch.channels_last)).float()
-        loss = _loss(answers, *(one.to(device) for one in told))
+    for batch in training_batches(faces, budget):
+        on_device = TrainingBatch(*(tensor.to(device) for tensor in batch))
+        with _autocast(device):
+            logits = network(on_device.images.to(memory_format=torch.channels_last)).float()
+        loss = _loss(logits, on_device)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    classifier = AttributeClassifier(
-        eye.eval(), "", questions, (), 0.0, bool(faces.attribute_names), factors
+    return network
+
+
+def _loss(logits: Tensor, batch: TrainingBatch) -> Tensor:
+    """Cross entropy of all targets and squared error of factors.
+
+    Of a deformed face, only that it is deformed counts.
+    """
+    n, intact = batch.targets.shape[1], (1 - batch.deformed)[:, None]
+    loss = F.binary_cross_entropy_with_logits(
+        logits[:, :n], batch.targets, weight=intact.expand_as(batch.targets)
     )
-    x, truth, deformed = held_out_set(faces)
-    said = classifier.predict(x)
-    intact = ~deformed
-    areas = [
-        area_under_curve(said.probabilities[intact, i], truth[intact, i])
-        for i in range(len(questions))
-    ]
-    weights = {name: tensor.cpu().contiguous().numpy() for name, tensor in eye.state_dict().items()}
-    files.write_arrays(folder / "classifier.npz", weights)
-    facts = {
-        "questions": questions,
-        "areas": [area if area == area else None for area in areas],
-        "deformed_area": area_under_curve(said.deformed, deformed),
-        "factors": factors,
-        "attributes": classifier.attributes,
-        "images": budget,
-    }
-    files.write_json(folder / "classifier.json", facts)
-
-
-def _loss(answers: Tensor, yes: Tensor, deformed: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy of all answers and squared error of factors; of a deformed face, only that."""
-    n, intact = yes.shape[1], (1 - deformed)[:, None]
-    known = F.binary_cross_entropy_with_logits(answers[:, :n], yes, weight=intact.expand_as(yes))
-    told = F.binary_cross_entropy_with_logits(answers[:, n], deformed)
-    factors = answers[:, n + 1 :]
+    deformed = F.binary_cross_entropy_with_logits(logits[:, n], batch.deformed)
+    factors = logits[:, n + 1 :]
     if factors.shape[1]:
-        known = known + 0.1 * (intact * (factors - wanted).square()).mean()
-    return known + 0.3 * told
+        loss = loss + 0.1 * (intact * (factors - batch.factors).square()).mean()
+    return loss + 0.3 * deformed
+
+
+def roc_auc(scores: Tensor, truth: Tensor) -> float:
+    """Area under the ROC curve; nan if `truth`, bool (n,), is the same for all.
+
+    The chance that a face for which `truth` holds scores above one for which it does not. The
+    rank-sum statistic, ties counted half: Hanley and McNeil (1982).
+    """
+    _, index, counts = scores.unique(return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[index].double()
+    positive = int(truth.sum())
+    negative = len(truth) - positive
+    if not positive or not negative:
+        return float("nan")
+    return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))

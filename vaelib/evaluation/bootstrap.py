@@ -1,8 +1,8 @@
-"""What chance makes of a measure: bootstrap replicates, intervals.
+"""What chance makes of a measure: bootstrap replicates and 95 % intervals.
 
-A measure is a tensor (1 + REPLICATES,): the estimate, then bootstrap replicates of it, for which
-the faces were drawn anew with replacement. The same draws serve every model, so differences and
-ratios of measures are paired, element by element.
+A measure is a tensor (1 + REPLICATES,): first the estimate, then bootstrap replicates of it, each
+from faces drawn anew with replacement. Every model gets the same draws. Differences and ratios of
+two models' measures are therefore paired, element by element.
 """
 
 import functools
@@ -13,42 +13,40 @@ import torch
 from torch import Tensor
 
 REPLICATES = 400
-
-
 CONFIDENCE = 0.95
 
 
-@functools.lru_cache(maxsize=8)  # a model is measured in dozens of means over as many faces
-def draws(n: int) -> Tensor:
+@functools.lru_cache(maxsize=8)  # each model needs dozens of means over the same number of faces
+def bootstrap_weights(n: int) -> Tensor:
     """Weights of n faces in the estimate and in each replicate, (1 + REPLICATES, n); rows sum to 1.
 
     Efron and Tibshirani (1993), chapter 6.
     """
     generator = torch.Generator().manual_seed(0)
-    chosen = torch.randint(n, (REPLICATES, n), generator=generator)
+    drawn = torch.randint(n, (REPLICATES, n), generator=generator)
     counts = torch.zeros(REPLICATES, n, dtype=torch.float64)
-    counts.scatter_add_(1, chosen, torch.ones_like(counts))
+    counts.scatter_add_(1, drawn, torch.ones_like(counts))
     return torch.cat([torch.full((1, n), 1 / n, dtype=torch.float64), counts / n])
 
 
-def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """The mean of a value per face, (n,); of faces that belong to a group as far as `weights` say.
+def mean(values: Tensor, membership: Tensor | None = None) -> Tensor:
+    """The mean of a value per face, (n,), or of the faces of a group, weighted by `membership`.
 
-    weights: (n,), at least 0. nan where a replicate has nobody of the group.
+    membership: (n,), at least 0. nan in a replicate where no face of the group was drawn.
     """
-    rows = draws(len(values))
-    if weights is None:
-        return rows @ values.double()
-    return (rows @ (values * weights).double()) / (rows @ weights.double())
+    weights = bootstrap_weights(len(values))
+    if membership is None:
+        return weights @ values.double()
+    return (weights @ (values * membership).double()) / (weights @ membership.double())
 
 
-def known(value: float) -> Tensor:
-    """A measure that no draw of faces changes."""
+def constant(value: float) -> Tensor:
+    """A measure without replicates of its own: the same value in each."""
     return torch.full((1 + REPLICATES,), value, dtype=torch.float64)
 
 
 class Interval(NamedTuple):
-    """An estimate, and within which bounds chance leaves it at 95 %."""
+    """An estimate and the bounds of its 95 % interval."""
 
     value: float
     low: float
@@ -56,16 +54,17 @@ class Interval(NamedTuple):
 
 
 def interval(seeds: Sequence[Tensor]) -> Interval:
-    """Of a measure taken on the models of one or several seeds, each (1 + REPLICATES,).
+    """The mean and interval of a measure over the models of one or several seeds.
 
-    The mean over seeds. Of its replicates, each draws as many seeds as there are, with replacement,
-    and of each the same replicate of its measure: chance in faces and in training together.
+    seeds: one measure (1 + REPLICATES,) per training seed. Each replicate of the mean draws as many
+    seeds as there are, with replacement, and takes from each the same replicate of its measure. So
+    the interval covers chance in the faces and chance in training together.
     """
     stacked = torch.stack(list(seeds)).double()
     replicates = stacked[:, 1:]
     generator = torch.Generator().manual_seed(0)
-    chosen = torch.randint(len(stacked), replicates.shape, generator=generator)
-    drawn = replicates.gather(0, chosen).mean(dim=0)
+    drawn_seeds = torch.randint(len(stacked), replicates.shape, generator=generator)
+    means = replicates.gather(0, drawn_seeds).mean(dim=0)
     tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
-    low, high = drawn.quantile(tails).tolist()
+    low, high = means.quantile(tails).tolist()
     return Interval(float(stacked[:, 0].mean()), low, high)

@@ -1,11 +1,12 @@
-"""What each model does, in measures: on held-out faces, on faces it draws, and between faces.
+"""All measures of a model: on held-out faces, on faces that it generates, and between faces.
 
-A measure is a tensor (1 + REPLICATES,), see `vaelib.evaluation.image_metrics`; what each is, its range and unit
-stand at MEASURES.
+A measure is a tensor (1 + REPLICATES,), see `vaelib.evaluation.bootstrap`. What each one is, with
+its range and unit, stands in MEASURES.
 """
 
 import functools
 import hashlib
+import sys
 
 import torch
 from torch import Tensor
@@ -20,15 +21,15 @@ from vaelib.model import VAE
 from vaelib.support import files, paths
 from vaelib.training.runs import Run
 
-# What measures are named by besides the run, the classifier and the draws. Raise it, with a line on
-# what changed, whenever a measure comes to another value.
+# Part of the measures' key, besides the run, the classifier and the generated faces. Raise it, with
+# a line on what changed, whenever a measure comes to another value.
 RECIPE = 1  # the first that is numbered
 
 DIMENSIONS = FACE_BYTES  # numbers in an image
-MOST_FACES = 500  # held-out faces behind errors
-COMPARED = 1_000  # held-out and generated faces behind distances and variety
-PAIRS, STEPS = 64, 8  # interpolations, and faces along each
-HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+MAX_FACES = 500  # held-out faces behind errors
+MAX_COMPARED = 1_000  # held-out and generated faces behind distances and variety
+MAX_PAIRS, STEPS = 64, 8  # interpolations, and faces along each
+HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 
 Measures = dict[str, Tensor]  # by name of the measure
 
@@ -59,88 +60,97 @@ MEASURES = {
     "detour": "the sum of its steps over its travel; 1 is straight in pixels",
     "middle": "how much more probably its middle was deformed than its ends; [-1, 1]",
     "skin_travel": "change of skin tone from end to end; L* in [0, 100]",
-    "pose_travel": "change of pose from end to end: yaw on procedural faces, else side light",
-    "hair_travel": "change of hair colour from end to end, of those that can be told; [0, 1]",
+    "pose_travel": "change of pose from end to end: yaw on procedural faces, else side lighting",
+    "hair_travel": "change of hair colour from end to end, of those that can be predicted; [0, 1]",
 }
 
 
 class HeldOutFaces:
-    """Held-out faces, and what the classifier says of them; the same for every model."""
+    """The held-out faces that every model is compared with, and the classifier's predictions."""
 
     def __init__(self, faces: FaceSet, classifier: AttributeClassifier) -> None:
         self.classifier = classifier
-        self.test = faces.images[evenly_spaced(faces.test, MOST_FACES)]
-        self.ends = faces.images[evenly_spaced(faces.test, 2 * min(PAIRS, len(faces.test) // 2))]
-        everyone = torch.cat([faces.validation, faces.test])
-        chosen = evenly_spaced(everyone, COMPARED)
-        self.x = to_float(faces.images[chosen])
-        self.told = classifier.predict(self.x)
-        self.own = _looks(self.x, self.x)
-        self.truth = None if faces.attributes is None else faces.attributes[chosen].double()
+        pairs = min(MAX_PAIRS, len(faces.test) // 2)
+        self.test_images = faces.images[evenly_spaced(faces.test, MAX_FACES)]
+        self.interpolation_ends = faces.images[evenly_spaced(faces.test, 2 * pairs)]
+        compared = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_COMPARED)
+        images = to_float(faces.images[compared])
+        self.prediction = classifier.predict(images)
+        self.appearance = _appearance(images, images)
+        self.attributes = None if faces.attributes is None else faces.attributes[compared].double()
 
-    def frequencies(self, told: Prediction) -> Tensor:
-        """How many of these faces have each attribute, (1 + REPLICATES, questions).
+    def frequencies(self, prediction: Prediction) -> Tensor:
+        """The share of some faces that have each attribute, (1 + REPLICATES, targets).
 
-        The mean of the classifier's probabilities, corrected by the ratio of the truth to the classifier's
-        mean on held-out faces. Raises TypeError where faces have no attributes.
+        The mean of the predicted probabilities, corrected by the ratio of the true frequency to the
+        mean prediction on held-out faces. Raises TypeError if the data has no attributes.
         """
-        if self.truth is None:
+        if self.attributes is None:
             raise TypeError("these faces carry no attributes")
-        rows = bootstrap.draws(len(self.x))
-        correction = (rows @ self.truth) / (rows @ self.told.probabilities.double())
-        drawn = bootstrap.draws(len(told.probabilities)) @ told.probabilities.double()
-        return (drawn * correction).clamp(0, 1)
+        weights = bootstrap.bootstrap_weights(len(self.attributes))
+        predicted = self.prediction.probabilities.double()
+        correction = (weights @ self.attributes) / (weights @ predicted)
+        probabilities = prediction.probabilities.double()
+        means = bootstrap.bootstrap_weights(len(probabilities)) @ probabilities
+        return (means * correction).clamp(0, 1)
 
-    def floor(self) -> float:
-        """The kernel distance between two halves of the held-out faces, were they as many."""
-        one, other = self.told.features[::2], self.told.features[1::2]
-        return float(distribution_metrics.kernel_distance(one, other)[0])
+    def real_distance_floor(self) -> float:
+        """The kernel distance between two halves of the held-out faces."""
+        features = self.prediction.features
+        return float(distribution_metrics.kernel_distance(features[::2], features[1::2])[0])
 
 
 @functools.lru_cache(maxsize=1)
-def held_out(faces: FaceSet) -> HeldOutFaces:
-    """The held-out faces with this data's classifier, who is trained on the first call."""
+def held_out_faces(faces: FaceSet) -> HeldOutFaces:
+    """The held-out faces with this data's classifier, which is trained on the first call."""
     return HeldOutFaces(faces, classifier_for(faces))
 
 
 def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
-    """All measures of a run, on this many generated faces; loaded where they were taken before.
+    """All measures of a run, on this many generated faces; loaded if they were taken before.
 
-    They lie in <runs>/<faces.name>/measures. Besides MEASURES: "frequency NAME" of each attribute
-    that the classifier can tell; of each of `groups`, "realism NAME" and "deformed NAME", the same of
-    all others as "realism not NAME" and "deformed not NAME", and "distance NAME" between the
-    group's generated and held-out faces.
+    They lie in <runs>/<faces.name>/measures; a damaged file is measured again, with a line on
+    stderr. Besides MEASURES there are, of each attribute that the classifier can predict,
+    "frequency NAME"; and of each group of `group_memberships`, "realism NAME" and "deformed NAME",
+    the same of all other faces as "realism not NAME" and "deformed not NAME", and "distance NAME"
+    between the generated and the held-out faces of the group.
     """
-    reference = held_out(faces)
-    told = f"{reference.classifier.key} {generated} {seed} {RECIPE}"
-    digest = hashlib.sha256(told.encode()).hexdigest()[:10]
+    reference = held_out_faces(faces)
+    settings = f"{reference.classifier.key} {generated} {seed} {RECIPE}"
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
     file = paths.RUNS / faces.name / "measures" / f"{run.key}-{digest}.npz"
-    if not file.exists():
-        taken = {
-            **_of_history(run),
-            **_of_held_out(run.model, reference),
-            **_of_generated(run.model, reference, generated, seed),
-            **_of_interpolations(run.model, reference),
-        }
-        files.write_arrays(file, {name: value.numpy() for name, value in taken.items()})
-    return {name: torch.from_numpy(array) for name, array in files.read_arrays(file).items()}
+    try:
+        return {name: torch.from_numpy(array) for name, array in files.read_arrays(file).items()}
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        print(f"{error}; it is measured again", file=sys.stderr)
+    measures = {
+        **_history_measures(run),
+        **_held_out_measures(run.model, reference),
+        **_generated_measures(run.model, reference, generated, seed),
+        **_interpolation_measures(run.model, reference),
+    }
+    files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
+    return measures
 
 
-def _of_history(run: Run) -> Measures:
+def _history_measures(run: Run) -> Measures:
     errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
-    return {"mean_reconstruction": bootstrap.known(sum(errors) / len(errors))}
+    return {"mean_reconstruction": bootstrap.constant(sum(errors) / len(errors))}
 
 
 @torch.no_grad()
-def _of_held_out(model: VAE, reference: HeldOutFaces) -> Measures:
-    x = to_float(reference.test)
-    mu, logvar = latent.posterior(model, reference.test)
-    noise = latent.noise(len(mu), model.latent)
-    z = mu + torch.exp(0.5 * logvar) * noise
+def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
+    x = to_float(reference.test_images)
+    mu, logvar = latent.posterior(model, reference.test_images)
+    z = mu + torch.exp(0.5 * logvar) * latent.noise(len(mu), model.latent)
     error = bootstrap.mean(image_metrics.squared_error(x, latent.decode(model, z)))
     kl = bootstrap.mean(kl_per_latent(mu, logvar).sum(dim=1))
-    pairs = zip(error.tolist(), kl.tolist(), strict=True)
-    bits = [calibrated_bits_per_dimension(mse, nats, DIMENSIONS) for mse, nats in pairs]
+    bits = [
+        calibrated_bits_per_dimension(mse, nats, DIMENSIONS)
+        for mse, nats in zip(error.tolist(), kl.tolist(), strict=True)
+    ]
     return {
         "reconstruction": error,
         "psnr": image_metrics.psnr(error),
@@ -154,97 +164,103 @@ def _of_held_out(model: VAE, reference: HeldOutFaces) -> Measures:
     }
 
 
-def _of_generated(model: VAE, reference: HeldOutFaces, count: int, seed: int) -> Measures:
-    images = latent.sample(model, count, seed)
-    told, some = reference.classifier.predict(images), images[:COMPARED]
-    real, features = reference.told.features, told.features[:COMPARED]
-    realism = distribution_metrics.realism(real, told.features)
-    taken = {
-        **{name: found / reference.own[name] for name, found in _looks(images, some).items()},
+def _generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed: int) -> Measures:
+    images = latent.sample(model, generated, seed)
+    prediction = reference.classifier.predict(images)
+    real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
+    realism = distribution_metrics.realism(real, prediction.features)
+    appearance = _appearance(images, images[:MAX_COMPARED])
+    measures = {
+        **{name: value / reference.appearance[name] for name, value in appearance.items()},
         "distance": distribution_metrics.kernel_distance(real, features),
-        "frechet": bootstrap.known(distribution_metrics.frechet_distance(real, features)),
-        **distribution_metrics.support(real, features)._asdict(),
+        "frechet": bootstrap.constant(distribution_metrics.frechet_distance(real, features)),
+        **distribution_metrics.manifold_metrics(real, features)._asdict(),
         "realism": bootstrap.mean(realism),
-        "deformed": bootstrap.mean(told.deformed),
+        "deformed": bootstrap.mean(prediction.deformed),
     }
-    if reference.truth is not None:
-        frequencies = reference.frequencies(told)
+    if reference.attributes is not None:
+        frequencies = reference.frequencies(prediction)
         for name in reference.classifier.reliable:
-            taken[f"frequency {name}"] = frequencies[:, reference.classifier.index_of(name)]
-    members = groups(reference.classifier, reference.told)
-    for name, member in groups(reference.classifier, told).items():
-        for what, value in (("realism", realism), ("deformed", told.deformed)):
-            taken[f"{what} {name}"] = bootstrap.mean(value, member)
-            taken[f"{what} not {name}"] = bootstrap.mean(value, 1 - member)
-        within = distribution_metrics.group_distance(
-            real, members[name], features, member[:COMPARED]
-        )
-        taken[f"distance {name}"] = bootstrap.known(within)
-    return taken
+            measures[f"frequency {name}"] = frequencies[:, reference.classifier.index_of(name)]
+    return measures | _group_measures(reference, prediction, realism)
 
 
-def _looks(images: Tensor, some: Tensor) -> Measures:
-    """Of all images; variety of some alone, because it costs much."""
+def _appearance(images: Tensor, compared: Tensor) -> Measures:
+    """Asymmetry and sharpness of all images; variety of fewer, because it is slow."""
     return {
         "asymmetry": bootstrap.mean(image_metrics.asymmetry(images)),
-        "variety": image_metrics.variety(some),
+        "variety": image_metrics.variety(compared),
         "sharpness": bootstrap.mean(image_metrics.sharpness(images)),
     }
 
 
-def groups(classifier: AttributeClassifier, told: Prediction) -> dict[str, Tensor]:
+def _group_measures(reference: HeldOutFaces, prediction: Prediction, realism: Tensor) -> Measures:
+    """Measures of generated faces by group: inside it, outside it, and its distance."""
+    measures = {}
+    real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
+    real_groups = group_memberships(reference.classifier, reference.prediction)
+    for name, member in group_memberships(reference.classifier, prediction).items():
+        for measure_name, values in (("realism", realism), ("deformed", prediction.deformed)):
+            measures[f"{measure_name} {name}"] = bootstrap.mean(values, member)
+            measures[f"{measure_name} not {name}"] = bootstrap.mean(values, 1 - member)
+        distance = distribution_metrics.group_distance(
+            real, real_groups[name], features, member[:MAX_COMPARED]
+        )
+        measures[f"distance {name}"] = bootstrap.constant(distance)
+    return measures
+
+
+def group_memberships(classifier: AttributeClassifier, prediction: Prediction) -> dict[str, Tensor]:
     """How far each face belongs to the groups that the original finds hard, each (n,) in [0, 1].
 
-    Only those whose attributes the classifier can tell.
+    Only groups whose attributes the classifier can predict.
     """
 
-    def chance(name: str) -> Tensor:
-        return told.probabilities[:, classifier.index_of(name)]
+    def probability(name: str) -> Tensor:
+        return prediction.probabilities[:, classifier.index_of(name)]
 
-    found = {
-        name: chance(name)
+    groups = {
+        name: probability(name)
         for name in ("Eyeglasses", "Wearing_Hat", "Pale_Skin")
         if classifier.can_predict(name)
     }
     if classifier.can_predict("Blond_Hair", "Gray_Hair"):
-        found["Fair_Hair"] = torch.maximum(chance("Blond_Hair"), chance("Gray_Hair"))
+        groups["Fair_Hair"] = torch.maximum(probability("Blond_Hair"), probability("Gray_Hair"))
     if classifier.can_predict("Male"):
-        found["Female"] = 1 - chance("Male")
-    if {"Pale_Skin", "Fair_Hair", "Female"} <= set(found):
-        pale_or_fair = torch.maximum(found["Pale_Skin"], found["Fair_Hair"])
-        found["Pale_or_Fair_Female"] = pale_or_fair * found["Female"]
-    return found
+        groups["Female"] = 1 - probability("Male")
+    if {"Pale_Skin", "Fair_Hair", "Female"} <= set(groups):
+        pale_or_fair = torch.maximum(groups["Pale_Skin"], groups["Fair_Hair"])
+        groups["Pale_or_Fair_Female"] = pale_or_fair * groups["Female"]
+    return groups
 
 
-def _of_interpolations(model: VAE, reference: HeldOutFaces) -> Measures:
-    first, last = reference.ends.tensor_split(2)
-    images = latent.interpolate(model, first, last, STEPS)
-    told = reference.classifier.predict(images.flatten(0, 1))
-    deformed = told.deformed.view(-1, STEPS)
+def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
+    classifier = reference.classifier
+    first, last = reference.interpolation_ends.tensor_split(2)
+    paths_of_images = latent.interpolate(model, first, last, STEPS)
+    images = paths_of_images.flatten(0, 1)
+    prediction = classifier.predict(images)
+    deformed = prediction.deformed.view(-1, STEPS)
     ends, middle = deformed[:, [0, -1]], deformed[:, STEPS // 2 - 1 : STEPS // 2 + 1]
-    path = image_metrics.path_metrics(images)
-    pose = image_metrics.side_lighting(images.flatten(0, 1))
-    if reference.classifier.factors:
-        pose = told.factors[:, reference.classifier.factors.index("yaw")]
-    taken = {
-        **{name: bootstrap.mean(value) for name, value in path._asdict().items()},
+    path_metrics = image_metrics.path_metrics(paths_of_images)
+    pose = image_metrics.side_lighting(images)
+    if classifier.factors:
+        pose = prediction.factors[:, classifier.factors.index("yaw")]
+    measures = {
+        **{name: bootstrap.mean(value) for name, value in path_metrics._asdict().items()},
         "middle": bootstrap.mean(middle.mean(dim=1) - ends.mean(dim=1)),
-        "skin_travel": _change(image_metrics.skin_tone(images.flatten(0, 1))),
+        "skin_travel": _change(image_metrics.skin_tone(images)),
         "pose_travel": _change(pose),
     }
-    places = [
-        reference.classifier.index_of(name)
-        for name in HAIR
-        if reference.classifier.can_predict(name)
-    ]
-    if len(places) > 1:
-        colours = told.probabilities[:, places].view(-1, STEPS, len(places))
+    hair = [classifier.index_of(name) for name in HAIR_COLOURS if classifier.can_predict(name)]
+    if len(hair) > 1:  # one colour alone does not say what hair changes to
+        colours = prediction.probabilities[:, hair].view(-1, STEPS, len(hair))
         change = (colours[:, -1] - colours[:, 0]).abs().sum(dim=1) / 2
-        taken["hair_travel"] = bootstrap.mean(change.clamp(max=1))
-    return taken
+        measures["hair_travel"] = bootstrap.mean(change.clamp(max=1))
+    return measures
 
 
 def _change(values: Tensor) -> Tensor:
     """Mean absolute change from end to end of a value along interpolations, (pairs x STEPS,)."""
-    ends = values.view(-1, STEPS)
-    return bootstrap.mean((ends[:, -1] - ends[:, 0]).abs())
+    steps = values.view(-1, STEPS)
+    return bootstrap.mean((steps[:, -1] - steps[:, 0]).abs())

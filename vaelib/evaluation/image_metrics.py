@@ -1,10 +1,8 @@
-"""Measures of faces: a value per face, and what chance makes of their mean. Pure functions.
+"""Measures of images, of latents and of interpolations. Pure functions.
 
-A measure is a tensor (1 + REPLICATES,): the estimate, then bootstrap replicates of it, for which
-the faces were drawn anew with replacement. The same draws serve every model, so differences and
-ratios of measures are paired, element by element.
-
-Images are (n, 3, 64, 48) in [-1, 1] throughout.
+Images are (n, 3, 64, 48) in [-1, 1] throughout. Some functions return one value per image, (n,),
+whose mean `bootstrap.mean` takes. The others return a measure with its bootstrap replicates,
+(1 + REPLICATES,), as described in `vaelib.evaluation.bootstrap`.
 """
 
 from typing import NamedTuple
@@ -14,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelib.evaluation import bootstrap
+from vaelib.evaluation.bootstrap import bootstrap_weights
 
 # Where eyes, nose and mouth are in an aligned face of 64 x 48: rows and columns.
 CORE = (slice(24, 52), slice(12, 36))
@@ -33,35 +32,39 @@ def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def psnr(mse: Tensor) -> Tensor:
-    """Peak signal to noise ratio in dB, where the peak is the range of pixels, 2."""
+    """Peak signal to noise ratio in dB; the peak is the range of pixels, 2."""
     return 10 * torch.log10(4 / mse)
 
 
-def active_units(means: Tensor, least: float = 0.01) -> Tensor:
-    """How many latents vary with the face: variance of mu (n, latent) above `least`.
+def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
+    """The number of latents that vary with the face: variance of mu (n, latent) above `threshold`.
 
-    Burda, Grosse and Salakhutdinov (2016), section 5.2.
+    (1 + REPLICATES,). Burda, Grosse and Salakhutdinov (2016), section 5.2.
     """
-    return (_variances(means) > least).double().sum(dim=1)
+    return (_variances(means) > threshold).double().sum(dim=1)
 
 
 def mean_square(means: Tensor) -> Tensor:
-    """Mean over faces and latents of mu^2, mu (n, latent): 0 at the centre."""
+    """Mean of mu^2 over faces and latents, mu (n, latent): 0 at the centre; (1 + REPLICATES,)."""
     return bootstrap.mean(means.square().mean(dim=1))
 
 
 def aggregate_variance(means: Tensor, logvar: Tensor) -> Tensor:
     """Variance of z over all faces, averaged over latents: 1 in a standard normal distribution.
 
-    That of the means plus the mean of the posteriors' own; both (n, latent).
+    (1 + REPLICATES,). The variance of the means plus the mean variance of the posteriors; both
+    arguments are (n, latent).
     """
     return _variances(means).mean(dim=1) + bootstrap.mean(logvar.exp().mean(dim=1))
 
 
 def aggregate_kurtosis(z: Tensor) -> Tensor:
-    """Fourth standardised moment of z (n, latent), averaged over latents: 3 where it is normal."""
-    rows, centred = bootstrap.draws(len(z)), z.double() - z.double().mean(dim=0)
-    first, second, third, fourth = (rows @ centred**power for power in (1, 2, 3, 4))
+    """Fourth standardised moment of z (n, latent), averaged over latents: 3 where it is normal.
+
+    (1 + REPLICATES,).
+    """
+    weights, centred = bootstrap_weights(len(z)), z.double() - z.double().mean(dim=0)
+    first, second, third, fourth = (weights @ centred**power for power in (1, 2, 3, 4))
     variance = second - first**2
     fourth = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
     return (fourth / variance**2).mean(dim=1)
@@ -75,23 +78,24 @@ def asymmetry(images: Tensor) -> Tensor:
 def variety(images: Tensor) -> Tensor:
     """Half the mean squared difference of two different images, per pixel and channel.
 
-    Which is the pixels' variance over images, unbiased; (1 + REPLICATES,), in [0, 2].
+    This equals the unbiased variance of the pixels over images; (1 + REPLICATES,), in [0, 2].
     """
     return _variances(images.flatten(1)).mean(dim=1)
 
 
 def _variances(values: Tensor) -> Tensor:
     """Unbiased variance of each column of (n, columns) in each replicate."""
-    rows, n = bootstrap.draws(len(values)), len(values)
+    weights, n = bootstrap_weights(len(values)), len(values)
     centred = values.double() - values.double().mean(dim=0)
-    return (rows @ centred.square() - (rows @ centred).square()) * (n / max(n - 1, 1))
+    return (weights @ centred.square() - (weights @ centred).square()) * (n / max(n - 1, 1))
 
 
-def lab(images: Tensor) -> Tensor:
+def rgb_to_lab(images: Tensor) -> Tensor:
     """CIE L*a*b* (D65), (n, 3, 64, 48): L* in [0, 100], a* and b* about [-100, 100]. CIE 15."""
     rgb = (images.double() + 1) / 2
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    matrix, white = (torch.tensor(one, dtype=torch.float64) for one in (TO_XYZ, WHITE))
+    matrix = torch.tensor(TO_XYZ, dtype=torch.float64)
+    white = torch.tensor(WHITE, dtype=torch.float64)
     xyz = torch.einsum("ij,njhw->nihw", matrix, linear) / white[:, None, None]
     root = xyz.clamp_min(1e-12) ** (1 / 3)
     x, y, z = torch.where(xyz > (6 / 29) ** 3, root, xyz * 841 / 108 + 4 / 29).unbind(dim=1)
@@ -102,15 +106,17 @@ class ColourErrors(NamedTuple):
     """Distances in CIE L*a*b* of mean colours (CIE76), (n,); about 2.3 is just noticeable."""
 
     whole: Tensor  # of the whole image
-    background: Tensor  # of the upper corners, where there is neither skin nor, mostly, hair
+    background: Tensor  # of the upper corners, where there is no skin and mostly no hair
 
 
 def colour_errors(x: Tensor, reconstruction: Tensor) -> ColourErrors:
-    """How far the mean colours of each image are from those of its reconstruction."""
-    difference = lab(x) - lab(reconstruction)
+    """The distance between the mean colours of each image and of its reconstruction."""
+    difference = rgb_to_lab(x) - rgb_to_lab(reconstruction)
     corners = torch.cat([difference[:, :, :16, :8], difference[:, :, :16, -8:]], dim=3)
-    whole, background = (one.mean(dim=(2, 3)).norm(dim=1) for one in (difference, corners))
-    return ColourErrors(whole, background)
+    return ColourErrors(
+        whole=difference.mean(dim=(2, 3)).norm(dim=1),
+        background=corners.mean(dim=(2, 3)).norm(dim=1),
+    )
 
 
 def sharpness(images: Tensor) -> Tensor:
@@ -119,27 +125,27 @@ def sharpness(images: Tensor) -> Tensor:
     Mean square of a discrete Laplacian of its grey values, in [0, 64].
     """
     grey = images.mean(dim=1, keepdim=True)
-    stencil = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
-    detail = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), stencil[None, None])
+    laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+    detail = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), laplacian[None, None])
     return detail[:, 0, CORE[0], CORE[1]].square().mean(dim=(1, 2))
 
 
 def skin_tone(images: Tensor) -> Tensor:
     """Mean L* of the core of each image, (n,), in [0, 100]: darker or lighter skin."""
-    return lab(images[:, :, CORE[0], CORE[1]])[:, 0].mean(dim=(1, 2))
+    return rgb_to_lab(images[:, :, CORE[0], CORE[1]])[:, 0].mean(dim=(1, 2))
 
 
 def side_lighting(images: Tensor) -> Tensor:
-    """How far the right half of each image's core is brighter than the left, (n,), in [-1, 1].
+    """How much brighter the right half of each image's core is than the left, (n,), in [-1, 1].
 
-    On procedural faces it follows where the light comes from, and the turn of the head less.
+    On procedural faces it follows the direction of the light, and the turn of the head less.
     """
     grey = images[:, :, CORE[0], CORE[1]].mean(dim=1)
     left, right = grey.tensor_split(2, dim=2)
     return (right.mean(dim=(1, 2)) - left.mean(dim=(1, 2))) / 2
 
 
-class Path(NamedTuple):
+class PathMetrics(NamedTuple):
     """What happens along each interpolation, (n,)."""
 
     travel: Tensor  # root mean squared difference between the two ends, in [0, 2]
@@ -147,10 +153,10 @@ class Path(NamedTuple):
     detour: Tensor  # sum of steps over travel: 1 is straight in pixels
 
 
-def path_metrics(images: Tensor) -> Path:
-    """How far and how evenly_spaced interpolations (n, steps, 3, 64, 48) go."""
+def path_metrics(images: Tensor) -> PathMetrics:
+    """How far and how evenly interpolations (n, steps, 3, 64, 48) go."""
     steps = (images[:, 1:] - images[:, :-1]).square().mean(dim=(2, 3, 4)).sqrt()
     ends = (images[:, -1] - images[:, 0]).square().mean(dim=(1, 2, 3)).sqrt()
-    still = torch.finfo(torch.float32).tiny  # a path that never moves counts as even and straight
-    evenness = (steps.max(dim=1).values + still) / (steps.mean(dim=1) + still)
-    return Path(ends, evenness, (steps.sum(dim=1) + still) / (ends + still))
+    tiny = torch.finfo(torch.float32).tiny  # a path that never moves counts as even and straight
+    evenness = (steps.max(dim=1).values + tiny) / (steps.mean(dim=1) + tiny)
+    return PathMetrics(ends, evenness, (steps.sum(dim=1) + tiny) / (ends + tiny))

@@ -1,6 +1,6 @@
-"""Where the best lambda lies: as a calibrated decoder predicts it, and as a curve shows it.
+"""The best lambda, in two ways: as a calibrated decoder predicts it and as a curve shows it.
 
-Pure functions of a curve, by lambda: lams in falling or rising order, and a number at each.
+Pure functions of a curve: lambdas in falling or rising order, and a number at each.
 """
 
 import math
@@ -13,16 +13,15 @@ from vaelib.config import FACE_BYTES
 from vaelib.loss import optimal_lam
 
 
-def predicted(lams: Sequence[float], errors: Sequence[float]) -> float:
-    """The lambda that the error made with it asks for: lam = 2 MSE(lam) / D.
+def predicted_lambda(lams: Sequence[float], errors: Sequence[float]) -> float:
+    """The lambda that is optimal for the error reached with it: lam = 2 MSE(lam) / D.
 
-    errors: held-out mean squared errors. Between two lambdas, the logarithm of the error is taken
-    to be linear in that of lambda. Where all ask for more than the largest or less than the
-    smallest, it is what the error made with that one asks for. Rybkin, Daniilidis and Levine
-    (2021).
+    errors: held-out mean squared errors. Between two lambdas, log error is interpolated linearly
+    in log lambda. If the solution lies beyond the curve, the optimum for the error at the nearer
+    end of the curve is returned. Rybkin, Daniilidis and Levine (2021).
     """
     points = sorted(zip(lams, errors, strict=True))
-    # Above 0 where the error asks for a larger lambda than the one it was made with.
+    # log lambda, and the log of the optimal lambda over it: positive where a larger one is better.
     logs = [
         (math.log(lam), math.log(optimal_lam(error, FACE_BYTES) / lam)) for lam, error in points
     ]
@@ -34,24 +33,24 @@ def predicted(lams: Sequence[float], errors: Sequence[float]) -> float:
     return optimal_lam(error, FACE_BYTES)
 
 
-def measured(lams: Sequence[float], bits: Sequence[float]) -> float:
-    """The lambda of the shortest code: the lowest point of a parabola in the logarithm of lambda.
+def measured_lambda(lams: Sequence[float], bits: Sequence[float]) -> float:
+    """The lambda of the shortest code: the lowest point of a parabola in log lambda.
 
     bits: code lengths at the calibrated variance. The parabola goes through the lowest point and
-    its two neighbours; where the lowest is the first or last, that lambda itself.
+    its two neighbours. If the lowest point is the first or last, its own lambda is returned.
     """
     points = sorted(zip(lams, bits, strict=True))
-    lowest = min(range(len(points)), key=lambda place: points[place][1])
+    lowest = min(range(len(points)), key=lambda index: points[index][1])
     if not 0 < lowest < len(points) - 1:
         return points[lowest][0]
-    some = points[lowest - 1 : lowest + 2]
-    curve = np.polynomial.Polynomial.fit(
-        [math.log(lam) for lam, _ in some], [bit for _, bit in some], deg=2
+    nearest = points[lowest - 1 : lowest + 2]
+    parabola = np.polynomial.Polynomial.fit(
+        [math.log(lam) for lam, _ in nearest], [bit for _, bit in nearest], deg=2
     )
-    (place,) = curve.deriv().roots().real
-    return math.exp(place)
+    (vertex,) = parabola.deriv().roots().real
+    return math.exp(vertex)
 
 
-def does_predict(lam: float, chosen: float) -> str:
-    """ "does" or "does not": whether a predicted lambda lies within half a decade of another."""
-    return "does" if abs(math.log10(lam / chosen)) <= 0.5 else "does not"
+def does_or_does_not(predicted: float, actual: float) -> str:
+    """For prose, "does" or "does not": whether two lambdas lie within half a decade."""
+    return "does" if abs(math.log10(predicted / actual)) <= 0.5 else "does not"

@@ -115,7 +115,7 @@ def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") 
 
 def missing(study: Study) -> list[str]:
     """Which models have still to be trained."""
-    every = study.every().items()
+    every = study.all_experiments().items()
     return [name for name, experiment in every if not is_finished(experiment, study.faces)]
 
 
@@ -138,5 +138,5 @@ def _announcement(study: Study) -> str:
         f" {len(faces.validation)} to validate, {len(faces.test)} held out\n"
         f"preset   {study.preset}: {len(SEVEN)} models, {seeds},"
         f" {' and '.join(f'{budget:,}' for budget in images)} images per model\n"
-        f"train    {len(todo)} of {len(study.every())} models, those of side questions included"
+        f"train    {len(todo)} of {len(study.all_experiments())} models, side studies included"
     )
