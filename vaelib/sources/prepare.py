@@ -1,9 +1,9 @@
-"""From a source to files of faces: decoded on all cores, resumed where it was interrupted."""
+"""From a source to a cache of faces: decoded on all cores, resumed where it was interrupted."""
 
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +12,44 @@ from numpy.typing import NDArray
 
 from vaelib.config import FACE_BYTES, IMAGE_SHAPE
 from vaelib.faces import render
-from vaelib.sources import annotations, cache, inspect, storage
+from vaelib.sources import annotations, cache, inspect
 from vaelib.sources.cache import ATTRIBUTES, IMAGES, SPLIT
 from vaelib.sources.layouts import Source
-from vaelib.sources.storage import Photo
+from vaelib.sources.storage import PhotoData
 from vaelib.support import progress
 
-JOURNAL = "journal.jsonl"  # what is decoded so far, a line for each block
+JOURNAL = "journal.jsonl"  # the blocks that are decoded so far, one a line
 
 BLOCK_PHOTOS, BLOCK_BYTES = 256, 2**24  # photos that are decoded together, and their bytes
-SAMPLES, SAMPLE_BYTES = 64, 2**16  # looked into for the fingerprint
+SAMPLES, SAMPLE_BYTES = 64, 2**16  # how much of the content goes into the key
 
-# What a cache is named by besides its source. Raise it, with a line on what changed, whenever a byte
-# of the prepared faces changes.
+# What a cache is named by besides its source. Raise it, with a line on what changed, whenever a
+# byte of the prepared faces changes.
 RECIPE = 1  # the first that is numbered
 
-Block = list[tuple[int, Photo]]
+Block = list[tuple[int, PhotoData]]  # photos with their positions among the source's files
 
 
-def fingerprint(source: Source, count: int) -> str:
+def cache_key(source: Source, count: int) -> str:
     """Hash (sha256, hex) of what prepared faces depend on, fast even for all of CelebA.
 
     Taken over kind and number of faces, names, sizes and times of change of the files (in a zip,
-    their checksums), the lists, samples of the content evenly_spaced spread, the recipe and,
-    for photos, those of the decoders. Raises InputError where photos need one that is not there.
+    their checksums), the lists, evenly spaced samples of the content, the recipe and, for photos,
+    the versions of the decoders. Raises InputError where a decoder is needed but not installed.
     """
-    decoders = _decoders() if source.files else ()
-    told = [source.kind, count, source.files, source.stamps, RECIPE, decoders]
-    digest = hashlib.sha256(json.dumps(told).encode())
+    decoders = _decoder_versions() if source.files else ()
+    parts = [source.kind, count, source.files, source.states, RECIPE, decoders]
+    digest = hashlib.sha256(json.dumps(parts).encode())
     for listed in (source.attribute_list, source.partition_list):
         if listed:
-            digest.update(listed.entry.encode() + str(listed.store.entries[listed.entry]).encode())
+            digest.update(json.dumps([listed.entry, listed.store.entries[listed.entry]]).encode())
             digest.update(listed.store.read(listed.entry))
-    for file in _files_of(source):
-        digest.update(_sample(file))
+    for file in source.sampled_files(SAMPLES):
+        digest.update(_digest_sample(file))
     return digest.hexdigest()
 
 
-def _decoders() -> tuple[str, ...]:
-    """Versions of what decodes photos."""
+def _decoder_versions() -> tuple[str, ...]:
     cache.check_installed(*cache.DECODERS)
     import PIL
     import simplejpeg
@@ -58,37 +57,29 @@ def _decoders() -> tuple[str, ...]:
     return PIL.__version__, simplejpeg.__version__
 
 
-def _files_of(source: Source) -> Sequence[Path]:
-    """Files whose content is sampled: some of the photos, or all that photos are packed in."""
-    if source.in_shards:
-        return source.in_shards.files
-    if isinstance(source.store, storage.Zip):
-        return [source.store.path]
-    return [Path(photo) for _, photo in source.some_photos(SAMPLES) if isinstance(photo, str)]
-
-
-def _sample(file: Path) -> bytes:
-    """Size, time of change, the first and last bytes, and, of a large file, some from between."""
+def _digest_sample(file: Path) -> bytes:
+    """Digest of size, time of change and content; of a large file, of pieces of the content."""
     try:
         found = file.stat()
         digest = hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode())
-        with file.open("rb") as opened:
+        with file.open("rb") as content:
             last = max(found.st_size - SAMPLE_BYTES, 0)
             for k in range(SAMPLES if last else 1):
-                opened.seek(last * k // (SAMPLES - 1))
-                digest.update(opened.read(SAMPLE_BYTES))
+                content.seek(last * k // (SAMPLES - 1))
+                digest.update(content.read(SAMPLE_BYTES))
         return digest.digest()
-    except OSError:  # decoding will count it among the broken images, and name it
+    except OSError:  # decoding will count it among the broken photos, and name it
         return b"unreadable"
 
 
 def prepare(source: Source, count: int, folder: Path) -> None:
-    """Write the source's faces into a folder, going on with what an interrupted call left there.
+    """Write the source's faces into a folder, resuming what an interrupted call left there.
 
     images.npy uint8 (N, 3, 64, 48), attributes.npy bool (N, A) where there are any, split.npy
-    uint8 (N,), all in the order of the photos' names, and at last facts.json, which seals these.
+    uint8 (N,), all in the order of the photos' names, and at last facts.json with their checksums.
     A photo that cannot be decoded is left out and named on stderr.
-    Raises InputError where the lists do not hold together or 1 % of the photos or more are broken.
+    Raises InputError where a list is malformed or does not fit, or 1 % of the photos or more are
+    broken.
     """
     attributes: NDArray[np.bool_] | None
     broken: list[str] = []
@@ -98,14 +89,14 @@ def prepare(source: Source, count: int, folder: Path) -> None:
         np.save(folder / IMAGES, images)
         split = annotations.split_by_hash([str(number) for number in range(count)])
     else:
-        attributes, names = inspect.read_attributes(source)
-        official, origin = inspect.read_partition(source)  # before the slow part: may be refused
+        attributes, names = source.read_attributes()
+        own_split, origin = source.read_split()  # before the slow part: may be refused
         kept, broken = decode_all(source, folder)
         attributes = None if attributes is None else attributes[kept]
-        if official is None:
-            split = annotations.split_by_hash([source.files[index] for index in kept])
+        if own_split is None:
+            split = annotations.split_by_hash([source.files[position] for position in kept])
         else:
-            split = official[kept]
+            split = own_split[kept]
         print(f"{source.name}: {inspect.summary(source, split, origin)}", file=sys.stderr)
     if attributes is not None:
         np.save(folder / ATTRIBUTES, attributes)
@@ -116,7 +107,7 @@ def prepare(source: Source, count: int, folder: Path) -> None:
 
 
 def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[str]]:
-    """Decode photos into images.npy; return the positions of those kept, and who is left out.
+    """Decode photos into images.npy; return the positions of those kept, and names of the others.
 
     Runs on all cores, in memory that does not grow with the number of photos.
     """
@@ -124,16 +115,16 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
 
     from vaelib.sources import decode
 
-    tolerance = decode.WHOLE_FRAME if source.kind == "celeba" else decode.ASPECT_TOLERANCE
-    count, target, journal = len(source.files), folder / IMAGES, folder / JOURNAL
-    if not (target.exists() and target.stat().st_size > count * FACE_BYTES):
+    tolerance = decode.NO_CROP if source.kind == "celeba" else decode.ASPECT_TOLERANCE
+    count, file, journal = len(source.files), folder / IMAGES, folder / JOURNAL
+    if not (file.exists() and file.stat().st_size > count * FACE_BYTES):
         journal.unlink(missing_ok=True)
-        np.lib.format.open_memmap(target, "w+", np.uint8, (count, *IMAGE_SHAPE)).flush()
-    done = _journal(journal)
+        np.lib.format.open_memmap(file, "w+", np.uint8, (count, *IMAGE_SHAPE)).flush()
+    done = _read_journal(journal)
     broken: dict[int, str] = {}
 
     def missing_blocks() -> Iterator[Any]:
-        rows = np.load(target, mmap_mode="r")
+        rows = np.load(file, mmap_mode="r")
         for number, block in enumerate(_blocks(source)):
             positions = [position for position, _ in block]
             checksum, failed = done.get(number, ("", []))
@@ -141,7 +132,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
                 broken.update(failed)
                 bar(len(block))
             else:
-                yield joblib.delayed(decode.decode_block)(number, block, target, tolerance)
+                yield joblib.delayed(decode.decode_block)(number, block, file, tolerance)
 
     processes = min(joblib.cpu_count(), -(-count // BLOCK_PHOTOS))
     run = joblib.Parallel(
@@ -149,7 +140,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     )
     with progress.preparing(f"preparing {source.name}", count) as bar, journal.open("a") as lines:
         for decoded in run(missing_blocks()):
-            lines.write(json.dumps([decoded.block, decoded.checksum, decoded.broken]) + "\n")
+            lines.write(json.dumps([decoded.number, decoded.checksum, decoded.broken]) + "\n")
             lines.flush()
             broken.update(decoded.broken)
             bar(decoded.photos)
@@ -157,14 +148,14 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     named = [f"{source.files[position]} ({why})" for position, why in sorted(broken.items())]
     if named:
         inspect.check_broken(named, count)
-        told = f"left out {len(named):,} broken photos of {count:,}: {inspect.few(named)}"
-        print(told, file=sys.stderr)
-        _keep_only(kept, target)
+        names = inspect.first_names(named)
+        print(f"left out {len(named):,} broken photos of {count:,}: {names}", file=sys.stderr)
+        _keep_only(kept, file)
     return kept, named
 
 
 def _blocks(source: Source) -> Iterator[Block]:
-    """The source's photos, some at a time: the same blocks whenever the source is the same."""
+    """The source's photos in blocks: the same ones whenever the source is the same."""
     block: Block = []
     size = 0
     for position, photo in source.photos():
@@ -177,25 +168,25 @@ def _blocks(source: Source) -> Iterator[Block]:
         yield block
 
 
-def _journal(path: Path) -> dict[int, tuple[str, list[tuple[int, str]]]]:
+def _read_journal(path: Path) -> dict[int, tuple[str, list[tuple[int, str]]]]:
     """Checksum and broken photos of every block that was finished."""
     done = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             number, checksum, broken = json.loads(line)
-        except ValueError:  # the line being written when the process was ended
+        except ValueError:  # the line being written when the process ended
             continue
         done[int(number)] = (str(checksum), list(broken))
     return done
 
 
-def _keep_only(kept: NDArray[np.int64], target: Path) -> None:
-    """Take all other rows out of the file of images."""
-    rows = np.load(target, mmap_mode="r")
-    whole = target.with_name("whole.npy")
-    fewer = np.lib.format.open_memmap(whole, "w+", np.uint8, (len(kept), *IMAGE_SHAPE))
+def _keep_only(kept: NDArray[np.int64], file: Path) -> None:
+    """Remove all other rows from the file of images."""
+    rows = np.load(file, mmap_mode="r")
+    aside = file.with_name("kept.npy")
+    kept_rows = np.lib.format.open_memmap(aside, "w+", np.uint8, (len(kept), *IMAGE_SHAPE))
     for start in range(0, len(kept), 4096):
-        fewer[start : start + 4096] = rows[kept[start : start + 4096]]
-    fewer.flush()
-    del rows, fewer  # some systems do not replace a file that is still mapped
-    whole.replace(target)
+        kept_rows[start : start + 4096] = rows[kept[start : start + 4096]]
+    kept_rows.flush()
+    del rows, kept_rows  # some systems do not replace a file that is still mapped
+    aside.replace(file)

@@ -1,4 +1,4 @@
-"""Where photos and their lists lie: in a folder, or in a zip that is never unpacked."""
+"""Where photos and their lists are stored: in a folder, or in a zip that is never unpacked."""
 
 import codecs
 import os
@@ -12,16 +12,16 @@ from typing import NamedTuple, NoReturn
 
 from vaelib.support.errors import InputError
 
-Photo = str | Path | bytes  # where it lies, or what it is
+PhotoData = str | Path | bytes  # the path of a photo, or its content
 
-MOST_BYTES = 200_000_000  # an entry of a zip that unpacks to more is not read
+MAX_ENTRY_BYTES = 200_000_000  # an entry of a zip that unpacks to more is not read
 
 
-class Stamp(NamedTuple):
-    """What changes with a file: its size in bytes, and its time of change in ns or its CRC-32."""
+class FileState(NamedTuple):
+    """What changes when a file changes: its size in bytes, and its time in ns or its CRC-32."""
 
     size: int
-    mark: int
+    stamp: int
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,21 @@ class Folder:
     """Files below a folder, by their names relative to it, with forward slashes."""
 
     path: Path
-    entries: dict[str, Stamp]
+    entries: dict[str, FileState]
 
     def read(self, name: str) -> bytes:
+        """All of a file. Raises InputError where it cannot be read."""
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
             refuse(error, self.path / name)
 
-    def where(self, name: str) -> str:
+    def location(self, name: str) -> str:
         """How messages call an entry."""
         return str(self.path / name)
 
-    def photos(self, names: Sequence[str]) -> Iterator[tuple[int, Photo]]:
-        """Every photo with its position among the names, in the order they are best read."""
+    def photos(self, names: Sequence[str]) -> Iterator[tuple[int, PhotoData]]:
+        """Every photo with its position among the names, in the order that is quickest to read."""
         yield from enumerate(f"{self.path}/{name}" for name in names)
 
 
@@ -55,24 +56,26 @@ class Zip:
     """
 
     path: Path
-    entries: dict[str, Stamp]
+    entries: dict[str, FileState]
     archive: zipfile.ZipFile = field(repr=False, compare=False)
     infos: dict[str, zipfile.ZipInfo] = field(repr=False, compare=False)
 
     def read(self, name: str) -> bytes:
         """All of an entry. Raises InputError for one that is damaged, or larger than any list."""
-        if self.entries[name].size > MOST_BYTES:
-            raise InputError(f"{self.where(name)} unpacks to over {MOST_BYTES:,} bytes; replace it")
+        location = self.location(name)
+        if self.entries[name].size > MAX_ENTRY_BYTES:
+            raise InputError(f"{location} unpacks to over {MAX_ENTRY_BYTES:,} bytes; replace it")
         try:
             return self.archive.read(self.infos[name])
-        except Exception as error:  # damaged bytes make each way of compressing raise its own kind
-            raise InputError(f"cannot read {self.where(name)}: {error}; copy it again") from error
+        except Exception as error:  # damage raises another exception in each compression
+            raise InputError(f"cannot read {location}: {error}; copy it again") from error
 
-    def where(self, name: str) -> str:
+    def location(self, name: str) -> str:
+        """How messages call an entry."""
         return f"{self.path}: {name}"
 
-    def photos(self, names: Sequence[str]) -> Iterator[tuple[int, Photo]]:
-        """As in a folder; a photo that cannot be read is empty, so counted broken and named."""
+    def photos(self, names: Sequence[str]) -> Iterator[tuple[int, PhotoData]]:
+        """As in a folder. A photo that cannot be read is empty, so it is counted as broken."""
         in_file = sorted(enumerate(names), key=lambda pair: self.infos[pair[1]].header_offset)
         for position, name in in_file:
             try:
@@ -83,120 +86,116 @@ class Zip:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A list that lies in a folder or a zip."""
+class ListFile:
+    """A list of attributes or of the split, in a folder or a zip."""
 
     store: Folder | Zip
     entry: str
 
     @property
     def name(self) -> str:
+        """The file's name without its folders."""
         return self.entry.rpartition("/")[2]
 
     @property
-    def where(self) -> str:
-        return self.store.where(self.entry)
+    def location(self) -> str:
+        """How messages call the list."""
+        return self.store.location(self.entry)
 
     def text(self) -> str:
-        """The list decoded: UTF-8, or UTF-16 with the mark by which Windows tells it."""
-        read = self.store.read(self.entry)
-        utf16 = read.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return read.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+        """The list decoded: UTF-8, or UTF-16 where it begins with Windows's mark for that."""
+        content = self.store.read(self.entry)
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if utf16 else "utf-8-sig", "replace")
 
 
-def find_list(places: Sequence[Folder | Zip], names: Sequence[str]) -> Listed | None:
-    """The first entry of such a name, the names tried in order; the least deep of several."""
+def find_list(stores: Sequence[Folder | Zip], names: Sequence[str]) -> ListFile | None:
+    """The first entry with one of these names, tried in order; the least deep of several."""
     for name in names:
-        for store in places:
-            found = [entry for entry in store.entries if entry.rpartition("/")[2] == name]
-            if found:
-                return Listed(store, min(found, key=lambda entry: (entry.count("/"), entry)))
+        for store in stores:
+            entries = [entry for entry in store.entries if entry.rpartition("/")[2] == name]
+            if entries:
+                return ListFile(store, min(entries, key=lambda entry: (entry.count("/"), entry)))
     return None
 
 
 def open_files(path: Path, names: Sequence[str]) -> Folder:
-    """Those of the named files that are in the folder, its other contents unseen.
+    """Those of the named files that are in the folder; nothing else in it is looked at.
 
-    Raises InputError naming the file that cannot be looked at.
+    Raises InputError naming a file that cannot be looked at.
     """
-    entries = {}
-    for name in names:
-        try:
-            found = (path / name).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            refuse(error, path / name)
-        if stat.S_ISREG(found.st_mode):
-            entries[name] = Stamp(found.st_size, found.st_mtime_ns)
-    return Folder(path, entries)
+    states = {name: _file_state(path / name) for name in names}
+    return Folder(path, {name: state for name, state in states.items() if state})
 
 
 def open_folder(path: Path) -> Folder:
-    """All files below the folder, but for hidden ones; subfolders and linked folders included.
+    """All files below the folder that are not hidden, subfolders and linked folders included.
 
-    A link to a folder that holds this one, or is seen already, is left out.
-    Raises InputError naming the folder or file that cannot be looked at.
+    A link to a folder that contains this one, or that was visited already, is left out.
+    Raises InputError naming a folder or file that cannot be looked at.
     """
-    return Folder(path, dict(sorted(_walk(path))))
+
+    def cannot_list(error: OSError) -> NoReturn:
+        refuse(error, Path(error.filename or path))
+
+    entries = {}
+    visited = [path.resolve()]
+    for folder, subfolders, names in os.walk(path, onerror=cannot_list, followlinks=True):
+        # os.walk goes only into what is left in this list.
+        subfolders[:] = [
+            name for name in subfolders if not _is_hidden(name) and _is_new(folder, name, visited)
+        ]
+        below = Path(folder).relative_to(path).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        for name in names:
+            state = None if _is_hidden(name) else _file_state(os.path.join(folder, name))  # noqa: PTH118
+            if state:
+                entries[prefix + name] = state
+    return Folder(path, dict(sorted(entries.items())))
 
 
-def _walk(top: Path) -> Iterator[tuple[str, Stamp]]:
-    prefixes, seen = [""], [top.resolve()]
-    while prefixes:
-        prefix = prefixes.pop()
-        folder = top / prefix
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if _hidden(entry.name):
-                        continue
-                    if entry.is_dir(follow_symlinks=False) or _leads_on(entry, seen):
-                        prefixes.append(f"{prefix}{entry.name}/")
-                    elif (found := _stat(entry)) and stat.S_ISREG(found.st_mode):
-                        yield prefix + entry.name, Stamp(found.st_size, found.st_mtime_ns)
-        except OSError as error:
-            refuse(error, folder)
+def _is_new(folder: str, name: str, visited: list[Path]) -> bool:
+    """Whether to go into a subfolder. A link is followed only where it cannot lead in a circle.
 
-
-def _leads_on(entry: os.DirEntry[str], seen: list[Path]) -> bool:
-    """Whether this is a link to a folder that neither lies in one seen nor holds one. Notes it.
-
-    Any other could lead round in circles.
+    It could if its target lies in a visited folder or contains one. Adds the target to the list.
     """
-    if not entry.is_symlink() or not Path(entry.path).is_dir():
+    path = Path(folder, name)
+    if not path.is_symlink():
+        return True
+    target = path.resolve()
+    if any(target.is_relative_to(other) or other.is_relative_to(target) for other in visited):
         return False
-    here = Path(entry.path).resolve()
-    if any(here.is_relative_to(other) or other.is_relative_to(here) for other in seen):
-        return False
-    seen.append(here)
+    visited.append(target)
     return True
 
 
-def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """None for what is gone, or a link that leads nowhere."""
+def _file_state(path: str | Path) -> FileState | None:
+    """None for what is not there or no regular file, and for a link that leads nowhere."""
     try:
-        return entry.stat()
-    except FileNotFoundError:
+        found = os.stat(path)  # noqa: PTH116, as a Path for each of 202,599 photos takes long
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if entry.is_symlink() and not isinstance(error, PermissionError):  # such as to itself
+        if Path(path).is_symlink() and not isinstance(error, PermissionError):  # as to itself
             return None
-        refuse(error, Path(entry.path))
+        refuse(error, Path(path))
+    return FileState(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def open_zip(path: Path) -> Zip:
-    """All entries of the zip but hidden ones, by their names with forward slashes.
+    """All entries of the zip that are not hidden, by their names with forward slashes.
 
-    Raises InputError for a file that is no whole zip, and for a zip that nobody should trust: with
-    entries that climb out of the folder it would be unpacked to, or that ask for a password.
+    Raises InputError for a file that is not a whole zip, and for a zip not to be trusted: one with
+    entries outside the folder it would be unpacked to, or with a password.
     """
     try:
         archive = zipfile.ZipFile(path)
     except OSError as error:
         refuse(error, path)
-    except Exception as error:  # a damaged directory makes zipfile raise nearly every kind
-        raise InputError(f"{path} {_no_zip(path)}; bring it again") from error
+    except Exception as error:  # a damaged directory makes zipfile raise nearly every exception
+        size = f"({path.stat().st_size:,} bytes without a directory at the end)"
+        reason = wrong_kind(path, "a zip") or f"is cut short or no zip {size}"
+        raise InputError(f"{path} {reason}; bring it again") from error
     infos = {}
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")  # as some programs on Windows write them
@@ -206,43 +205,38 @@ def open_zip(path: Path) -> Zip:
             )
         if info.flag_bits & 1:
             raise InputError(f"{path} asks for a password ({name!r}); bring an open copy")
-        if not name.endswith("/") and not any(map(_hidden, name.split("/"))):
+        if not name.endswith("/") and not any(map(_is_hidden, name.split("/"))):
             infos[name] = info
     infos = dict(sorted(infos.items()))
-    entries = {name: Stamp(info.file_size, info.CRC) for name, info in infos.items()}
+    entries = {name: FileState(info.file_size, info.CRC) for name, info in infos.items()}
     return Zip(path, entries, archive, infos)
 
 
-def _hidden(name: str) -> bool:
-    """Hidden, or where macOS and Synology's stations keep copies of their own."""
+def _is_hidden(name: str) -> bool:
+    """Hidden, or where macOS and Synology's disk stations keep copies of their own."""
     return name.startswith(".") or name in ("__MACOSX", "@eaDir")
 
 
-def _no_zip(path: Path) -> str:
-    size = f"({path.stat().st_size:,} bytes without a directory at the end)"
-    return instead_of("a zip", path) or f"is cut short or no zip {size}"
-
-
-def instead_of(kind: str, path: Path) -> str:
-    """What a file is instead of what its name says, as far as its start tells, else ""."""
+def wrong_kind(path: Path, expected: str) -> str:
+    """What a file is instead of what its name says, seen from its first bytes; "" if unknown."""
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
         return "is empty"
     if start.startswith(b"version https://git-lfs"):
-        return f"is a pointer of Git LFS's and not {kind} (git lfs pull fetches it)"
+        return f"is a pointer of Git LFS and not {expected} (git lfs pull fetches it)"
     if is_web_page(path):
-        return f"is a web page and not {kind}, as a download over its quota leaves behind"
+        return f"is a web page and not {expected}, as a download over its quota leaves behind"
     return ""
 
 
 def is_web_page(path: Path) -> bool:
-    """Whether a file that pretends to be something else begins like HTML, or a server's XML."""
+    """Whether a file begins like HTML, or like the XML with which servers report an error."""
     with path.open("rb") as file:
         start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html", b"<head", b"<!--", b"<?xml"))
 
 
 def refuse(error: OSError, path: Path) -> NoReturn:
-    """Say which path cannot be read, and why. Raises InputError."""
+    """Report which path cannot be read, and why. Raises InputError."""
     raise InputError(f"cannot read {path}: {error.strerror}; check its permissions") from error
