@@ -1,13 +1,13 @@
-"""How fast photos become faces, against torchvision's own way over the same files.
+"""How fast photos become faces, against torchvision over the same files.
 
     python -m benchmarks.prepare [--data FOLDER] [--photos N] [--rounds N]
 
-Ours: `vaelib.sources.prepare` from files to a whole cache on disk, start of its processes included. Theirs:
-one pass of torchvision's CelebA, Resize((64, 48)) and ToTensor through a DataLoader with as many
-workers as there are cores; nothing is kept. Both in turn, several times, in this one process, from
-warm files. Without `--data` (a copy in torchvision's layout) the photos are drawn: 4,000 different
-faces of 178 x 218, under many names, with the noise that makes their JPEGs about as large as
-CelebA's (6.8 kB on average). Writes benchmarks/results/prepare.json.
+Ours: `vaelib.sources.prepare` from files to a whole cache on disk, start of its processes included.
+Theirs: one pass of torchvision's CelebA, Resize((64, 48)) and ToTensor through a DataLoader with as
+many workers as there are cores; nothing is kept. Both in turn, several times, in this one process,
+from warm files. Without `--data` (a copy in torchvision's layout) the photos are drawn: 4,000
+different faces of 178 x 218, under many names, with the noise that makes their JPEGs about as large
+as CelebA's (6.8 kB on average). Writes benchmarks/results/prepare.json.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, Resize, ToTensor
 
 from vaelib.faces import render
-from vaelib.sources import annotations, inspect, prepare
+from vaelib.sources import annotations, layouts, prepare
 from vaelib.support import paths, provenance
 from vaelib.support.files import write_json
 
@@ -40,7 +40,7 @@ NOISE, QUALITY = 4.0, 87  # of drawn photos: grey levels, and of the JPEG
 
 
 def draw(folder: Path, count: int, different: int = DIFFERENT) -> None:
-    """A copy of CelebA in torchvision's layout from drawn faces, so many of them different."""
+    """A copy of CelebA in torchvision's layout from drawn faces, `different` of them different."""
     (folder / "img_align_celeba").mkdir(parents=True)
     images, _ = render.generate(different, 0)
     random = np.random.default_rng(0)
@@ -71,17 +71,17 @@ def write_lists(folder: Path) -> None:
         )
     )
     (folder / OTHER_LISTS[0]).write_text("".join(f"{name} 1\n" for name in names))
-    for other, columns in ((OTHER_LISTS[1], 4), (OTHER_LISTS[2], 10)):
+    for name, columns in ((OTHER_LISTS[1], 4), (OTHER_LISTS[2], 10)):
         titles = " ".join(f"c{column}" for column in range(columns))
-        numbers = "".join(f"{name}{' 1' * columns}\n" for name in names)
-        (folder / other).write_text(f"{len(names)}\n{titles}\n{numbers}")
+        numbers = "".join(f"{photo}{' 1' * columns}\n" for photo in names)
+        (folder / name).write_text(f"{len(names)}\n{titles}\n{numbers}")
 
 
 def ours(folder: Path, cache: Path) -> float:
     """Photos per second from finding them to a whole cache."""
     cache.mkdir()
     started = time.perf_counter()
-    source = inspect.find(str(folder))
+    source = layouts.find(str(folder))
     prepare.prepare(source, len(source.files), cache)
     seconds = time.perf_counter() - started
     shutil.rmtree(cache)
@@ -105,28 +105,31 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder celeba/ in torchvision's layout")
     parser.add_argument("--photos", type=int, default=100_000, help="how many are drawn")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "celeba"
-        if asked.data:
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "celeba"
+        if arguments.data:
             folder.mkdir()
-            (folder / "img_align_celeba").symlink_to(asked.data.absolute() / "img_align_celeba")
+            (folder / "img_align_celeba").symlink_to(arguments.data.absolute() / "img_align_celeba")
         else:
-            draw(folder, max(asked.photos, DIFFERENT))
+            draw(folder, max(arguments.photos, DIFFERENT))
         write_lists(folder)
         files = list((folder / "img_align_celeba").iterdir())
         size = statistics.fmean(file.stat().st_size for file in files)
-        rates = [(ours(folder, Path(place) / "cache"), theirs(folder)) for _ in range(asked.rounds)]
-    ratios = [one / other for one, other in rates]
+        our_rates, their_rates = [], []
+        for _ in range(arguments.rounds):
+            our_rates.append(ours(folder, Path(temporary) / "cache"))
+            their_rates.append(theirs(folder))
+    ratios = [our / their for our, their in zip(our_rates, their_rates, strict=True)]
     write_json(
         RESULT,
         {
             "photos": len(files),
-            "of": "a folder of photos" if asked.data else "drawn faces of 178 x 218",
+            "of": "a folder of photos" if arguments.data else "drawn faces of 178 x 218",
             "kilobytes_per_photo": round(size / 1000, 2),
             "cores": joblib.cpu_count(),
-            "ours_photos_per_second": [round(one) for one, _ in rates],
-            "torchvision_photos_per_second": [round(other) for _, other in rates],
+            "ours_photos_per_second": [round(rate) for rate in our_rates],
+            "torchvision_photos_per_second": [round(rate) for rate in their_rates],
             "ratio_in_each_round": [round(ratio, 2) for ratio in ratios],
             "ratio_median": round(statistics.median(ratios), 2),
             "machine": provenance.environment(torch.device("cpu"))

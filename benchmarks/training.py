@@ -39,7 +39,7 @@ from benchmarks import ceiling, outcome, peers
 from benchmarks.outcome import Round
 from vaelib import data
 from vaelib.config import BASE, PRESETS, SEVEN, Experiment
-from vaelib.sources import inspect, prepare
+from vaelib.sources import layouts, prepare
 from vaelib.support import paths, provenance
 from vaelib.support.files import write_json
 from vaelib.training import hardware, launch
@@ -87,7 +87,7 @@ def steady(run: Run) -> float:
 def draw(count: int, folder: Path) -> data.FaceSet:
     """So many procedural faces, prepared as for any training."""
     folder.mkdir()
-    prepare.prepare(inspect.find("synthetic"), count, folder)
+    prepare.prepare(layouts.find("synthetic"), count, folder)
     return data.open_prepared(folder)
 
 

@@ -21,7 +21,7 @@ from tests.conftest import real, refusal
 from vaelib import data
 from vaelib.config import PRESETS, Preset
 from vaelib.faces import render
-from vaelib.sources import decode, inspect, prepare
+from vaelib.sources import decode, layouts, prepare
 from vaelib.support import paths
 
 Make = Callable[..., Path]
@@ -293,8 +293,8 @@ def test_a_second_process_waits_and_uses_the_faces_of_the_first(
         )
         assert other.stderr is not None
         assert "another process prepares faces" in other.stderr.readline()
-        source = inspect.find(folder)
-        cached = own_cache / f"photos-{prepare.fingerprint(source, 64)[:12]}"
+        source = layouts.find(folder)
+        cached = own_cache / f"photos-{prepare.cache_key(source, 64)[:12]}"
         part = own_cache / "first"
         part.mkdir()
         prepare.prepare(source, 64, part)

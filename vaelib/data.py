@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vaelib.config import FACE_BYTES, PRESETS, Experiment
-from vaelib.sources import annotations, cache, inspect, prepare
+from vaelib.sources import annotations, cache, layouts, prepare
 from vaelib.sources.cache import Kind, clean_name
 from vaelib.sources.layouts import Source
 from vaelib.support import files, paths
@@ -91,11 +91,11 @@ def flip(batch: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def load(data: str = "auto", preset: str = "quick", name: str = "") -> FaceSet:
-    """The faces of a source (see `sources.find`), prepared on the first call, at once on others.
+    """The faces of a source (see `layouts.find`), prepared on the first call, at once on others.
 
     The preset decides only how many procedural faces there are. `name` replaces the name of the
     source. The cache lies in `paths.CACHE`, in a folder called after the source and its
-    fingerprint; it is checked on every call, and prepared again where it is damaged. The same
+    key; it is checked on every call, and prepared again where it is damaged. The same
     folder, or a copy of it on another machine, is a source too, but cannot be prepared again.
     Raises InputError for an unknown preset, a name unfit for a folder, and an unusable source.
     """
@@ -106,11 +106,11 @@ def load(data: str = "auto", preset: str = "quick", name: str = "") -> FaceSet:
             f"name is {name!r}; use letters, digits, '-', '_' and '.', with neither "
             "'-' nor '.' at either end"
         )
-    source = inspect.find(data)
+    source = layouts.find(data)
     if source.prepared:
         return _mapped(source.prepared, name)
     count = source.count or PRESETS[preset].synthetic_faces
-    folder = paths.CACHE / f"{source.name}-{prepare.fingerprint(source, count)[:12]}"
+    folder = paths.CACHE / f"{source.name}-{prepare.cache_key(source, count)[:12]}"
     with contextlib.suppress(InputError):
         return open_prepared(folder, name)
     with _alone():

@@ -21,7 +21,7 @@ from torchvision.datasets import CelebA
 
 from tests.sources import shapes
 from vaelib.__main__ import main
-from vaelib.sources import annotations, celeba, downloads, inspect, layouts
+from vaelib.sources import annotations, celeba, downloads, layouts
 from vaelib.support import paths
 
 COUNT = 70  # as many faces as all of CelebA has here
@@ -189,10 +189,9 @@ def bare_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")  # as the command sets it, for this test only
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "home/hub"))
     monkeypatch.setattr(paths, "CELEBA", folder / "data/celeba")
-    for module in (annotations, layouts, inspect):
-        monkeypatch.setattr(module, "CELEBA_SIZE", COUNT)
+    monkeypatch.setattr(annotations, "CELEBA_SIZE", COUNT)
     monkeypatch.setattr(annotations, "CELEBA_SPLIT_SIZES", (COUNT - 14, 7, 7))
-    monkeypatch.setattr(celeba, "NEEDED", 1_000_000)
+    monkeypatch.setattr(celeba, "DOWNLOAD_BYTES", 1_000_000)
     # The libraries wait before they try again, and take no less than so many bytes at once.
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
@@ -234,4 +233,4 @@ def part() -> Path:
 
 def is_whole() -> bool:
     """Whether all of CelebA is where `make report` looks for it, and nothing is left beside it."""
-    return len(inspect.find("auto").files) == COUNT and not part().exists()
+    return len(layouts.find("auto").files) == COUNT and not part().exists()

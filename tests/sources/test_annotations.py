@@ -18,12 +18,12 @@ SPLIT_TABLE = "image_id,partition\na.jpg,0\nb.jpg,1\nc.jpg,2\n"
 
 
 def read(text: str, files: tuple[str, ...] = FILES) -> tuple[list[list[bool]], tuple[str, ...]]:
-    table, names = annotations.attributes(text, "list.csv", files)
+    table, names = annotations.read_attributes(text, "list.csv", files)
     return table.tolist(), names
 
 
 def split_of(text: str, files: tuple[str, ...] = FILES) -> list[int]:
-    return list(map(int, annotations.partition(text, "list.csv", files)))
+    return list(map(int, annotations.read_split(text, "list.csv", files)))
 
 
 def edited(text: str, line: int, new: str | None) -> str:
@@ -52,15 +52,13 @@ def test_a_name_is_the_same_whatever_its_case_hyphens_and_underscores(name: str)
 
 
 def test_names_are_put_in_celebas_spelling_and_order_and_others_stay_behind() -> None:
-    names, order = annotations.in_celebas_order(
-        ["young", "Zeal", "no-beard", "aura", "BALD"], "list"
-    )
+    names, order = annotations.celeba_order(["young", "Zeal", "no-beard", "aura", "BALD"], "list")
     assert names == ("Bald", "No_Beard", "Young", "Zeal", "aura")
     assert order == [4, 2, 0, 1, 3]
 
 
 def test_an_attribute_called_twice_is_refused() -> None:
-    message = refusal(lambda: annotations.in_celebas_order(["Young", "Bald", "young"], "list.csv"))
+    message = refusal(lambda: annotations.celeba_order(["Young", "Bald", "young"], "list.csv"))
     assert message == "list.csv: the attribute 'young' is there twice; remove one"
 
 
@@ -72,7 +70,7 @@ def test_columns_move_with_their_names() -> None:
 
 def test_celebas_names_are_forty_different_ones_in_the_order_of_its_list() -> None:
     assert len(annotations.CELEBA_ATTRIBUTES) == 40
-    assert annotations.in_celebas_order(annotations.CELEBA_ATTRIBUTES, "")[1] == list(range(40))
+    assert annotations.celeba_order(annotations.CELEBA_ATTRIBUTES, "")[1] == list(range(40))
 
 
 # --- forms of the lists
@@ -127,13 +125,13 @@ def test_the_form_of_a_partition_list_makes_no_difference(text: str) -> None:
 def test_celebas_own_lists_and_kaggles_are_read_the_same() -> None:
     copy = shapes.procedural(10, (8, 8))
     files = list(copy.photos)
-    own = annotations.attributes(copy.attribute_text(), "", files)
-    table = annotations.attributes(copy.attribute_table(), "", files)
+    own = annotations.read_attributes(copy.attribute_text(), "", files)
+    table = annotations.read_attributes(copy.attribute_table(), "", files)
     np.testing.assert_array_equal(own[0], copy.attributes)
     np.testing.assert_array_equal(table[0], copy.attributes)
     assert own[1] == table[1] == copy.names
-    assert annotations.partition(copy.partition_text(), "", files).tolist() == copy.split
-    assert annotations.partition(copy.partition_table(), "", files).tolist() == copy.split
+    assert annotations.read_split(copy.partition_text(), "", files).tolist() == copy.split
+    assert annotations.read_split(copy.partition_table(), "", files).tolist() == copy.split
 
 
 def test_a_quoted_cell_may_hold_the_separator() -> None:

@@ -194,7 +194,7 @@ def test_a_missing_library_is_named_with_its_installation(
 def test_too_little_room_is_told_in_megabytes_before_anything_is_asked(
     hub: dict[str, Answer], server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    monkeypatch.setattr(celeba, "NEEDED", 1_500_000_000)
+    monkeypatch.setattr(celeba, "DOWNLOAD_BYTES", 1_500_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=7_000_000))
     assert "has 7 MB free, but the download needs 1,500 MB" in run("--agree", code=2)
     assert server.requests == []

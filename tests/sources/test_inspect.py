@@ -1,4 +1,4 @@
-"""Sources are found, refused and described as `vaelib.sources.inspect` and `vaelib.sources.layouts` say."""
+"""Sources are found, refused and described."""
 
 import os
 import re
@@ -37,14 +37,14 @@ def test_auto_is_procedural_where_there_is_no_celeba(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "CELEBA", tmp_path / "celeba")
-    assert inspect.find("auto").kind == "synthetic"
+    assert layouts.find("auto").kind == "synthetic"
 
 
 def test_auto_is_celeba_where_there_is_a_copy(
     celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "CELEBA", celeba_folder(64))
-    source = inspect.find("auto")
+    source = layouts.find("auto")
     assert (source.kind, source.name, len(source.files)) == ("celeba", "celeba", 64)
 
 
@@ -52,37 +52,37 @@ def test_synthetic_is_procedural_even_beside_a_copy_of_celeba(
     celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "CELEBA", celeba_folder(64))
-    assert inspect.find("synthetic").kind == "synthetic"
+    assert layouts.find("synthetic").kind == "synthetic"
 
 
 def test_photos_are_found_in_subfolders_with_any_ending_in_any_case(tmp_path: Path) -> None:
     odd = ["a/b/1.JPG", "2.jpeg", "3.PnG", "4.webp", "c/5.BMP", "6.tif", "7.TIFF"]
     folder_of_names(tmp_path, numbered(60) + odd)
-    assert set(odd) < set(inspect.find(str(tmp_path)).files)
+    assert set(odd) < set(layouts.find(str(tmp_path)).files)
 
 
 def test_hidden_files_and_other_files_are_not_photos(tmp_path: Path) -> None:
     folder_of_names(tmp_path, [*numbered(64), ".1.jpg", "._2.jpg", ".trash/3.jpg", "notes.txt"])
-    assert inspect.find(str(tmp_path)).files == tuple(numbered(64))
+    assert layouts.find(str(tmp_path)).files == tuple(numbered(64))
 
 
 def test_a_link_back_up_is_not_followed_for_ever(tmp_path: Path) -> None:
     folder_of_names(tmp_path, numbered(64))
     (tmp_path / "again").symlink_to(tmp_path)
-    assert len(inspect.find(str(tmp_path)).files) == 64
+    assert len(layouts.find(str(tmp_path)).files) == 64
 
 
 def test_files_are_sorted_and_carry_their_sizes(tmp_path: Path) -> None:
     folder_of_names(tmp_path, ["z.jpg", "a/long.jpg", *numbered(62)])
-    source = inspect.find(str(tmp_path))
+    source = layouts.find(str(tmp_path))
     assert list(source.files) == sorted(source.files)
-    sizes = {file: stamp.size for file, stamp in zip(source.files, source.stamps, strict=True)}
+    sizes = {file: stamp.size for file, stamp in zip(source.files, source.states, strict=True)}
     assert sizes["a/long.jpg"] == len("a/long.jpg")
 
 
 def test_the_folder_that_all_photos_share_is_not_part_of_their_names(tmp_path: Path) -> None:
     folder_of_names(tmp_path / "a/b", ["c/1.jpg", *numbered(64)])
-    assert inspect.find(str(tmp_path)).files == inspect.find(str(tmp_path / "a/b")).files
+    assert layouts.find(str(tmp_path)).files == layouts.find(str(tmp_path / "a/b")).files
 
 
 @pytest.mark.parametrize(
@@ -100,35 +100,35 @@ def test_the_name_is_the_folders_with_only_safe_characters(
     tmp_path: Path, folder: str, name: str
 ) -> None:
     folder_of_names(tmp_path / folder, numbered(64))
-    assert inspect.find(str(tmp_path / folder)).name == name
+    assert layouts.find(str(tmp_path / folder)).name == name
 
 
 def test_a_link_gives_its_own_name_to_the_data(tmp_path: Path) -> None:
     folder_of_names(tmp_path / "disk7", numbered(64))
     (tmp_path / "faces").symlink_to(tmp_path / "disk7")
-    assert inspect.find(str(tmp_path / "faces")).name == "faces"
+    assert layouts.find(str(tmp_path / "faces")).name == "faces"
 
 
 # --- refusing
 
 
 def test_a_missing_path_is_refused_by_name(tmp_path: Path) -> None:
-    assert str(tmp_path / "gone") in refusal(lambda: inspect.find(str(tmp_path / "gone")))
+    assert str(tmp_path / "gone") in refusal(lambda: layouts.find(str(tmp_path / "gone")))
 
 
 def test_a_file_that_is_neither_zip_nor_parquet_is_refused_as_a_file(tmp_path: Path) -> None:
     photo = folder_of_names(tmp_path, ["1.jpg"]) / "1.jpg"
-    assert f"{photo} is a file" in refusal(lambda: inspect.find(str(photo)))
+    assert f"{photo} is a file" in refusal(lambda: layouts.find(str(photo)))
 
 
 def test_a_folder_without_photos_is_refused_with_the_endings_looked_for(tmp_path: Path) -> None:
     folder_of_names(tmp_path, ["1.gif", "2.heic"])
-    assert ", ".join(layouts.ENDINGS) in refusal(lambda: inspect.find(str(tmp_path)))
+    assert ", ".join(layouts.PHOTO_SUFFIXES) in refusal(lambda: layouts.find(str(tmp_path)))
 
 
 def test_63_photos_are_too_few(tmp_path: Path) -> None:
     folder_of_names(tmp_path, numbered(63))
-    assert re.search(r"holds 63 photos.* 64 ", refusal(lambda: inspect.find(str(tmp_path))))
+    assert re.search(r"holds 63 photos.* 64 ", refusal(lambda: layouts.find(str(tmp_path))))
 
 
 def test_an_unreadable_subfolder_is_refused_by_name(
@@ -137,13 +137,13 @@ def test_an_unreadable_subfolder_is_refused_by_name(
     folder_of_names(tmp_path, [*numbered(64), "locked/1.jpg"])
     scandir = os.scandir
 
-    def locked(folder: Path) -> object:  # whoever may read everything cannot lock a real folder
-        if folder.name == "locked":
-            raise PermissionError(13, "Permission denied")
+    def locked(folder: str) -> object:  # whoever may read everything cannot lock a real folder
+        if Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied", folder)
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", locked)
-    message = refusal(lambda: inspect.find(str(tmp_path)))
+    message = refusal(lambda: layouts.find(str(tmp_path)))
     assert str(tmp_path / "locked") in message
     assert "Permission denied" in message
 
@@ -152,7 +152,7 @@ def test_an_unreadable_subfolder_is_refused_by_name(
 
 
 def test_the_split_follows_the_list(celeba_folder: Make) -> None:
-    split, origin = inspect.read_partition(inspect.find(str(celeba_folder(84))))
+    split, origin = layouts.find(str(celeba_folder(84))).read_split()
     assert split is not None
     np.testing.assert_array_equal(split, [0] * 64 + [1, 2] * 10)
     assert origin == "by list_eval_partition.txt"
@@ -164,9 +164,9 @@ def test_without_lists_there_are_neither_attributes_nor_an_official_split(
     folder = celeba_folder(64)
     (folder / "list_attr_celeba.txt").unlink()
     (folder / "list_eval_partition.txt").unlink()
-    source = inspect.find(str(folder))
-    assert inspect.read_attributes(source) == (None, ())
-    assert inspect.read_partition(source) == (None, "by a hash of the file names")
+    source = layouts.find(str(folder))
+    assert source.read_attributes() == (None, ())
+    assert source.read_split() == (None, "by a hash of the file names")
 
 
 def test_a_copy_without_test_photos_is_split_by_name_and_says_why(
@@ -176,7 +176,7 @@ def test_a_copy_without_test_photos_is_split_by_name_and_says_why(
     monkeypatch.setattr(annotations, "CELEBA_SIZE", 90)  # so that the list may name absent photos
     for photo in sorted((folder / "img_align_celeba").iterdir())[70:]:
         photo.unlink()
-    split, origin = inspect.read_partition(inspect.find(str(folder)))
+    split, origin = layouts.find(str(folder)).read_split()
     assert split is None
     assert "0 validation and 0 test photos of 70" in origin
 
@@ -184,7 +184,6 @@ def test_a_copy_without_test_photos_is_split_by_name_and_says_why(
 def whole_celeba(monkeypatch: pytest.MonkeyPatch, *split: int) -> None:
     """Let CelebA have the size of a small copy."""
     monkeypatch.setattr(annotations, "CELEBA_SIZE", sum(split))
-    monkeypatch.setattr(inspect, "CELEBA_SIZE", sum(split))
     monkeypatch.setattr(annotations, "CELEBA_SPLIT_SIZES", split)
 
 
@@ -192,7 +191,7 @@ def test_all_of_celeba_must_be_split_as_published(
     celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole_celeba(monkeypatch, 70, 7, 7)
-    message = refusal(lambda: inspect.read_partition(inspect.find(str(celeba_folder(84)))))
+    message = refusal(lambda: layouts.find(str(celeba_folder(84))).read_split())
     assert "64 train, 10 validation, 10 test, and not into the published 70 / 7 / 7" in message
 
 
@@ -200,7 +199,7 @@ def test_all_of_celeba_split_as_published_is_accepted(
     celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole_celeba(monkeypatch, 64, 10, 10)
-    split, _ = inspect.read_partition(inspect.find(str(celeba_folder(84))))
+    split, _ = layouts.find(str(celeba_folder(84))).read_split()
     assert split is not None
 
 
@@ -209,7 +208,7 @@ def test_more_photos_than_celeba_has_are_not_celeba(
 ) -> None:
     whole_celeba(monkeypatch, 63, 10, 10)
     folder = celeba_folder(84)
-    assert "84 photos and CelebA only 83" in refusal(lambda: inspect.find(str(folder)))
+    assert "84 photos and CelebA only 83" in refusal(lambda: layouts.find(str(folder)))
 
 
 def test_the_published_numbers_are_those_of_the_paper() -> None:
@@ -224,7 +223,7 @@ def test_the_published_numbers_are_those_of_the_paper() -> None:
 
 
 def told(path: Path) -> dict[str, str]:
-    first, *rest = inspect.describe(inspect.find(str(path)))
+    first, *rest = inspect.describe(layouts.find(str(path)))
     return {"what": first} | {line[:14].strip(): line[14:] for line in rest}
 
 
@@ -273,7 +272,7 @@ def test_a_tenth_of_a_sample_broken_is_refused(
     photo_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = photo_folder(400, size=(24, 29))
-    monkeypatch.setattr(inspect, "TRIED", 10)
+    monkeypatch.setattr(inspect, "SAMPLE_SIZE", 10)
     for number in (0, 399):
         (folder / f"{number:06}.jpg").write_bytes(b"no photo")
     assert "2 of 10 photos cannot be decoded: 000000.jpg" in refusal(lambda: told(folder))
@@ -321,4 +320,4 @@ def test_parquet_is_refused_in_one_line_where_pyarrow_is_missing(
 ) -> None:
     (tmp_path / "train.parquet").touch()
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert "pip install pyarrow" in refusal(lambda: inspect.find(str(tmp_path)))
+    assert "pip install pyarrow" in refusal(lambda: layouts.find(str(tmp_path)))

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import real, refusal
 from tests.sources import shapes
 from vaelib import data
-from vaelib.sources import annotations, inspect, prepare
+from vaelib.sources import annotations, inspect, layouts, prepare
 from vaelib.support import paths
 
 Shape = Callable[[shapes.Copy, Path], Path]
@@ -27,10 +27,10 @@ def part_of_celeba() -> shapes.Copy:
     """Some hundred real photos, from both ends of the list and so from all parts of the split."""
     folder = Path(real("celeba8k"))
     files = sorted(path.name for path in (folder / "img_align_celeba").iterdir())
-    attributes, names = annotations.attributes(
+    attributes, names = annotations.read_attributes(
         (folder / "list_attr_celeba.txt").read_text(), "attributes", files
     )
-    split = annotations.partition((folder / "list_eval_partition.txt").read_text(), "split", files)
+    split = annotations.read_split((folder / "list_eval_partition.txt").read_text(), "split", files)
     chosen = list(range(0, len(files), 40))
     photos = {files[k]: (folder / "img_align_celeba" / files[k]).read_bytes() for k in chosen}
     return shapes.Copy(photos, names, attributes[chosen].tolist(), split[chosen].tolist())
@@ -38,7 +38,7 @@ def part_of_celeba() -> shapes.Copy:
 
 def cached(path: Path, folder: Path) -> dict[str, bytes]:
     """All the files of the prepared cache, under a name that does not depend on the path."""
-    source = replace(inspect.find(str(path)), name="copy")
+    source = replace(layouts.find(str(path)), name="copy")
     folder.mkdir()
     prepare.prepare(source, len(source.files), folder)
     return {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -64,7 +64,7 @@ def test_every_shape_of_the_same_real_photos_gives_the_same_cache_byte_for_byte(
 
 @pytest.mark.parametrize("shape", shapes.SHAPES.values(), ids=shapes.SHAPES)
 def test_every_shape_is_known_as_celeba(shape: Shape, copy: shapes.Copy, tmp_path: Path) -> None:
-    assert inspect.find(str(shape(copy, tmp_path / "copy"))).kind == "celeba"
+    assert layouts.find(str(shape(copy, tmp_path / "copy"))).kind == "celeba"
 
 
 def test_a_bare_folder_gives_the_same_images_in_another_split(
@@ -93,7 +93,7 @@ def test_a_bare_folder_gives_the_same_images_in_another_split(
 def test_what_was_found_is_told(
     shape: Shape, layout: str, copy: shapes.Copy, tmp_path: Path
 ) -> None:
-    assert inspect.find(str(shape(copy, tmp_path / "copy"))).layout == layout
+    assert layouts.find(str(shape(copy, tmp_path / "copy"))).layout == layout
 
 
 @pytest.mark.parametrize("shape", [shapes.kaggle, shapes.drive, shapes.hugging_face])
@@ -101,7 +101,7 @@ def test_auto_finds_every_shape_in_the_place_for_celeba(
     shape: Shape, copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "CELEBA", shape(copy, tmp_path / "celeba"))
-    assert len(inspect.find("auto").files) == 240
+    assert len(layouts.find("auto").files) == 240
 
 
 def test_auto_refuses_a_place_for_celeba_that_holds_something_else(
@@ -109,7 +109,7 @@ def test_auto_refuses_a_place_for_celeba_that_holds_something_else(
 ) -> None:
     (tmp_path / "notes.txt").touch()
     monkeypatch.setattr(paths, "CELEBA", tmp_path)
-    assert "holds no photos" in refusal(lambda: inspect.find("auto"))
+    assert "holds no photos" in refusal(lambda: layouts.find("auto"))
 
 
 def test_auto_draws_faces_where_the_place_for_celeba_is_empty(
@@ -117,12 +117,12 @@ def test_auto_draws_faces_where_the_place_for_celeba_is_empty(
 ) -> None:
     (tmp_path / ".hidden").touch()
     monkeypatch.setattr(paths, "CELEBA", tmp_path)
-    assert inspect.find("auto").kind == "synthetic"
+    assert layouts.find("auto").kind == "synthetic"
 
 
 def test_the_folder_above_a_copy_will_do(copy: shapes.Copy, tmp_path: Path) -> None:
     shapes.torchvision(copy, tmp_path / "data/celeba")
-    source = inspect.find(str(tmp_path / "data"))
+    source = layouts.find(str(tmp_path / "data"))
     assert (source.kind, len(source.files), source.files[0]) == ("celeba", 240, "000001.jpg")
 
 
@@ -132,7 +132,7 @@ def test_other_photos_beside_the_aligned_ones_are_left_alone(
     folder = shapes.torchvision(copy, tmp_path / "copy")
     (folder / "img_celeba").mkdir()
     (folder / "img_celeba/000001.jpg").write_bytes(b"in the wild")
-    assert len(inspect.find(str(folder)).files) == 240
+    assert len(layouts.find(str(folder)).files) == 240
 
 
 def test_an_unpacking_that_was_interrupted_gives_way_to_the_zip(
@@ -141,7 +141,7 @@ def test_an_unpacking_that_was_interrupted_gives_way_to_the_zip(
     folder = shapes.zip_in_folder(copy, tmp_path / "copy")
     few = dict(list(copy.photos.items())[:100])
     shapes.bare(shapes.Copy(few, (), [], []), folder / "img_align_celeba")
-    source = inspect.find(str(folder))
+    source = layouts.find(str(folder))
     assert (len(source.files), source.layout) == (240, "in a zip")
 
 
@@ -150,7 +150,7 @@ def test_photos_are_used_rather_than_their_zip_once_all_are_unpacked(
 ) -> None:
     folder = shapes.zip_in_folder(copy, tmp_path / "copy")
     shapes.bare(copy, folder / "img_align_celeba")
-    assert inspect.find(str(folder)).layout == "as torchvision unpacks it"
+    assert layouts.find(str(folder)).layout == "as torchvision unpacks it"
 
 
 def test_of_a_hubs_snapshots_the_newest_is_used(copy: shapes.Copy, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_of_a_hubs_snapshots_the_newest_is_used(copy: shapes.Copy, tmp_path: Pat
     older = folder / "snapshots/older"
     shapes.parquet(copy, older)
     os.utime(older, (0, 0))
-    source = inspect.find(str(folder))
+    source = layouts.find(str(folder))
     assert (len(source.files), source.name) == (240, "celeba")
 
 
@@ -173,7 +173,7 @@ def test_photos_without_names_are_numbered_through_the_splits(
 def test_an_absent_shard_is_said_to_be_missing(copy: shapes.Copy, tmp_path: Path) -> None:
     folder = shapes.hugging_face(copy, tmp_path / "copy")
     (folder / "img_align+identity+attr/train-00001-of-00002.parquet").unlink()
-    described = "\n".join(inspect.describe(inspect.find(str(folder))))
+    described = "\n".join(inspect.describe(layouts.find(str(folder))))
     assert "1 shards: train-00001-of-00002.parquet" in described
 
 
@@ -199,7 +199,7 @@ def test_a_list_that_names_absent_images_is_refused(
     (folder / "img_align_celeba/img_align_celeba/000123.jpg").unlink()
     [other] = [path for path in folder.glob("list_*") if word not in path.name]
     other.unlink()
-    message = refusal(lambda: inspect.describe(inspect.find(str(folder))))
+    message = refusal(lambda: inspect.describe(layouts.find(str(folder))))
     assert "names 000123.jpg, which is not among the 239 photos" in message
 
 

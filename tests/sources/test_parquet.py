@@ -41,7 +41,7 @@ def opened(folder: Path) -> parquet.Shards:
 def photos_of(store: parquet.Shards) -> dict[str, bytes]:
     """Photos by their names, as the positions in their order say."""
     names = sorted(store.names)
-    return {names[position]: photo for position, photo in store.photos(names)}
+    return {names[position]: photo for position, photo in store.photos()}
 
 
 def one(folder: Path, **columns: object) -> parquet.Shards:
@@ -56,7 +56,7 @@ def one(folder: Path, **columns: object) -> parquet.Shards:
 def test_photos_come_with_their_positions_in_the_order_of_the_names(tmp_path: Path) -> None:
     write(tmp_path / "train-0.parquet", {"image": images(numbered([5, 2, 9]))})
     write(tmp_path / "test-0.parquet", {"image": images(numbered([1, 7]))})
-    found = list(opened(tmp_path).photos([]))
+    found = list(opened(tmp_path).photos())
     assert found == [
         (2, b"photo 5"),
         (1, b"photo 2"),
@@ -73,13 +73,13 @@ def test_a_copy_of_celeba_gives_the_photos_attributes_and_split_that_went_in(
     copy = shapes.procedural(40, (16, 16))
     shapes.parquet(copy, tmp_path / "copy", named)
     store = opened(tmp_path / "copy")
-    attributes, names = store.attributes()
+    attributes, names = store.read_attributes()
     assert photos_of(store) == copy.photos
     assert names == copy.names
     np.testing.assert_array_equal(np.asarray(attributes), copy.attributes)
-    np.testing.assert_array_equal(np.asarray(store.partition()), copy.split)
+    np.testing.assert_array_equal(np.asarray(store.read_split()), copy.split)
     assert store.of_celeba
-    assert store.absent() == []
+    assert store.missing() == []
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_of_a_large_shard_only_a_little_is_held_at_once(tmp_path: Path) -> None:
     before, held = pa.total_allocated_bytes(), []
     tracemalloc.start()
     try:
-        for _ in store.photos(store.names):
+        for _ in store.photos():
             held.append(pa.total_allocated_bytes() - before)
         read = tracemalloc.get_traced_memory()[1]
     finally:
@@ -273,20 +273,20 @@ def test_the_split_is_told_by_the_name_of_the_shard_or_else_of_its_folder(
     tmp_path: Path, file: str, split: int | None
 ) -> None:
     path = write(tmp_path / file, {"image": images(numbered([1, 2]))})
-    found = parquet.open_shards(tmp_path, [path]).partition()
+    found = parquet.open_shards(tmp_path, [path]).read_split()
     assert (None if found is None else found.tolist()) == (None if split is None else [split] * 2)
 
 
 def test_folders_above_the_copy_tell_nothing(tmp_path: Path) -> None:
     write(tmp_path / "test/copy/0000.parquet", {"image": images(numbered([1]))})
-    assert opened(tmp_path / "test/copy").partition() is None
+    assert opened(tmp_path / "test/copy").read_split() is None
 
 
 def test_the_split_is_in_the_order_of_the_names(tmp_path: Path) -> None:
     write(tmp_path / "train-0.parquet", {"image": images(numbered([5, 2]))})
     write(tmp_path / "test-0.parquet", {"image": images(numbered([3, 1]))})
     write(tmp_path / "valid-0.parquet", {"image": images(numbered([4]))})
-    found = opened(tmp_path).partition()
+    found = opened(tmp_path).read_split()
     assert found is not None
     assert found.tolist() == [
         annotations.TEST,
@@ -300,7 +300,7 @@ def test_the_split_is_in_the_order_of_the_names(tmp_path: Path) -> None:
 def test_one_shard_of_no_part_leaves_the_copy_without_a_split(tmp_path: Path) -> None:
     write(tmp_path / "train-0.parquet", {"image": images(numbered([1]))})
     write(tmp_path / "more.parquet", {"image": images(numbered([2]))})
-    assert opened(tmp_path).partition() is None
+    assert opened(tmp_path).read_split() is None
 
 
 # --- shards that are not there
@@ -310,20 +310,20 @@ def test_shards_that_the_names_of_others_count_on_are_absent(tmp_path: Path) -> 
     for name in ("train-00000-of-00003", "train-00002-of-00003", "test-00000-of-00001"):
         write(tmp_path / f"{name}.parquet", {"image": images(numbered([1]))})
     write(tmp_path / "valid-1-of-2.parquet", {"image": images(numbered([2]))})
-    assert opened(tmp_path).absent() == ["train-00001-of-00003.parquet", "valid-0-of-2.parquet"]
+    assert opened(tmp_path).missing() == ["train-00001-of-00003.parquet", "valid-0-of-2.parquet"]
 
 
 def test_a_hash_at_the_end_of_a_shards_name_does_not_count(tmp_path: Path) -> None:
     for number in (0, 2):
         name = f"train-0000{number}-of-00003-0a1b2c3d4e5f{number}.parquet"
         write(tmp_path / name, {"image": images(numbered([number]))})
-    assert opened(tmp_path).absent() == ["train-00001-of-00003.parquet"]
+    assert opened(tmp_path).missing() == ["train-00001-of-00003.parquet"]
 
 
 @pytest.mark.parametrize("name", ["0000", "train", "best-of-3", "train-00000-of-99999999999"])
 def test_shards_without_a_believable_count_miss_none(tmp_path: Path, name: str) -> None:
     write(tmp_path / f"{name}.parquet", {"image": images(numbered([1]))})
-    assert opened(tmp_path).absent() == []
+    assert opened(tmp_path).missing() == []
 
 
 # --- attributes
@@ -341,7 +341,7 @@ def test_shards_without_a_believable_count_miss_none(tmp_path: Path, name: str) 
     ids=lambda values: str(values.type),
 )
 def test_attributes_may_be_booleans_or_numbers(tmp_path: Path, values: pa.Array) -> None:
-    table, names = one(tmp_path, image=images(numbered(range(3))), Bald=values).attributes()
+    table, names = one(tmp_path, image=images(numbered(range(3))), Bald=values).read_attributes()
     assert names == ("Bald",)
     assert table is not None
     assert table.dtype == np.bool_
@@ -352,7 +352,7 @@ def test_attributes_are_in_the_order_of_the_names_and_of_celeba(tmp_path: Path) 
     bald, young = pa.array([True, False, True]), pa.array([1, -1, -1])
     columns = {"image": images(numbered([2, 3, 1])), "young": young, "id": pa.array([7, 8, 9])}
     write(tmp_path / "train-0.parquet", {**columns, "odd": pa.array([False] * 3), "BALD": bald})
-    table, names = opened(tmp_path).attributes()
+    table, names = opened(tmp_path).read_attributes()
     assert names == ("Bald", "Young", "odd")
     assert table is not None
     assert table.tolist() == [[True, False, False], [True, True, False], [False, False, False]]
@@ -362,14 +362,14 @@ def test_shards_may_hold_the_same_attributes_in_another_order_and_type(tmp_path:
     yes, no = pa.array([True]), pa.array([-1])
     write(tmp_path / "a.parquet", {"image": images(numbered([1])), "Bald": yes, "Young": no})
     write(tmp_path / "b.parquet", {"image": images(numbered([2])), "Young": yes, "Bald": no})
-    table, _ = opened(tmp_path).attributes()
+    table, _ = opened(tmp_path).read_attributes()
     assert table is not None
     assert table.tolist() == [[True, False], [False, True]]
 
 
 def test_numbers_in_columns_of_other_names_are_no_attributes(tmp_path: Path) -> None:
     store = one(tmp_path, image=images(numbered([1])), celeb_id=pa.array([1]))
-    assert store.attributes() == (None, ())
+    assert store.read_attributes() == (None, ())
     assert not store.of_celeba
 
 
@@ -391,7 +391,7 @@ def test_an_attribute_that_is_neither_true_nor_false_is_refused(
     tmp_path: Path, values: pa.Array, told: str
 ) -> None:
     store = one(tmp_path, image=images(numbered([1, 2])), Bald=values)
-    message = refusal(store.attributes)
+    message = refusal(store.read_attributes)
     assert message.startswith(f"{tmp_path / 'faces.parquet'}: Bald is {told}")
 
 
@@ -403,7 +403,7 @@ def test_shards_of_different_attributes_are_refused_by_shard_and_column(
     shared = {"Bald": pa.array([True])}
     write(tmp_path / f"{first}.parquet", {"image": images(numbered([1])), **shared, **more})
     write(tmp_path / f"{second}.parquet", {"image": images(numbered([2])), **shared})
-    message = refusal(opened(tmp_path).attributes)
+    message = refusal(opened(tmp_path).read_attributes)
     assert message.startswith(f"{tmp_path / 'b.parquet'} and a.parquet have different columns:")
     assert "'Young' is in one only" in message
 
@@ -411,7 +411,7 @@ def test_shards_of_different_attributes_are_refused_by_shard_and_column(
 def test_an_attribute_in_two_columns_is_refused(tmp_path: Path) -> None:
     yes = pa.array([True])
     store = one(tmp_path, image=images(numbered([1])), No_Beard=yes, no_beard=yes)
-    assert "the attribute 'no_beard' is there twice" in refusal(store.attributes)
+    assert "the attribute 'no_beard' is there twice" in refusal(store.read_attributes)
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_photos_in_another_column_than_the_first_shards_are_refused(tmp_path: Pa
         (b"", "is empty; bring it again"),
         (b"<!doctype html><title>Sign in</title>", "is a web page and not parquet, as a download"),
         (b"<?xml version='1.0'?><Error>", "is a web page and not parquet"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS's and not"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS and not"),
         (b"PAR1", "is cut short, damaged or no parquet; bring it again"),
         (b"PAR1" + bytes(100) + b"PAR1", "is cut short, damaged or no parquet; bring it again"),
         (b"ARROW1" + bytes(100), "is cut short, damaged or no parquet; bring it again"),
@@ -586,8 +586,8 @@ def test_damage_anywhere_gives_no_photo_the_name_of_another(
         path.write_bytes(content[:at] + changed + content[at + 64 :])
         with contextlib.suppress(InputError):  # whatever else it is would be a traceback
             store = opened(tmp_path)
-            store.attributes()
-            found = [photo for _, photo in sorted(store.photos(store.names))]
+            store.read_attributes()
+            found = [photo for _, photo in sorted(store.photos())]
             told = [begins.get(photo[:40], name) for photo, name in zip(found, photos, strict=True)]
             assert told == list(photos)
 

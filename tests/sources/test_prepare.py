@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from tests.conftest import edit, refusal
 from tests.sources import shapes
-from vaelib.sources import cache, decode, inspect, layouts, prepare
+from vaelib.sources import cache, decode, layouts, prepare
 
 Make = Callable[..., Path]
 
 
 def prepared(source: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
-    found = inspect.find(str(source))
+    found = layouts.find(str(source))
     prepare.prepare(found, len(found.files), folder)
     return folder
 
@@ -43,7 +43,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     decode_block = decode.decode_block
     blocks = []
 
-    def counting(block: int, *rest: object) -> decode.Decoded:
+    def counting(block: int, *rest: object) -> decode.DecodedBlock:
         blocks.append(block)
         return decode_block(block, *rest)  # type: ignore[arg-type]
 
@@ -125,7 +125,7 @@ class Stopped(BaseException):
 def stop_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
     decode_block = decode.decode_block
 
-    def stopping(block: int, *rest: object) -> decode.Decoded:
+    def stopping(block: int, *rest: object) -> decode.DecodedBlock:
         if block == blocks:
             raise Stopped
         return decode_block(block, *rest)  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ def test_many_photos_are_decoded_in_several_processes_to_the_same_bytes(
 def test_blocks_end_where_their_bytes_are_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = inspect.find(str(shapes.the_zip_itself(shapes.procedural(64), tmp_path / "copy")))
+    source = layouts.find(str(shapes.the_zip_itself(shapes.procedural(64), tmp_path / "copy")))
     monkeypatch.setattr(prepare, "BLOCK_BYTES", 40_000)
     blocks = list(prepare._blocks(source))
     assert sum(map(len, blocks)) == 64
@@ -245,8 +245,8 @@ def numbered(count: int) -> list[str]:
 
 
 def told_apart(folder: Path) -> str:
-    source = inspect.find(str(folder))
-    return prepare.fingerprint(source, len(source.files))
+    source = layouts.find(str(folder))
+    return prepare.cache_key(source, len(source.files))
 
 
 def test_nothing_changed_gives_the_same_fingerprint(celeba_folder: Make) -> None:
@@ -332,20 +332,20 @@ def test_another_version_of_pillow_gives_another_fingerprint(
 def test_procedural_faces_have_the_same_fingerprint_where_no_decoder_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source = inspect.find("synthetic")
-    before = prepare.fingerprint(source, 10)
+    source = layouts.find("synthetic")
+    before = prepare.cache_key(source, 10)
     for module in cache.DECODERS:
         monkeypatch.setitem(sys.modules, module, None)
-    assert prepare.fingerprint(source, 10) == before
+    assert prepare.cache_key(source, 10) == before
 
 
 def test_another_recipe_gives_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     source = layouts.Source("synthetic", "synthetic", "drawn by a program")
-    before = prepare.fingerprint(source, 10)
+    before = prepare.cache_key(source, 10)
     monkeypatch.setattr(prepare, "RECIPE", prepare.RECIPE + 1)
-    assert prepare.fingerprint(source, 10) != before
+    assert prepare.cache_key(source, 10) != before
 
 
 def test_procedural_faces_are_told_apart_by_their_number() -> None:
-    source = inspect.find("synthetic")
-    assert prepare.fingerprint(source, 10) != prepare.fingerprint(source, 11)
+    source = layouts.find("synthetic")
+    assert prepare.cache_key(source, 10) != prepare.cache_key(source, 11)

@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 
@@ -154,9 +154,9 @@ def test_an_unreadable_folder_is_refused_by_name(
     folder_of(tmp_path, "a.jpg", "locked/b.jpg")
     scandir, closed = os.scandir, tmp_path / name
 
-    def locked(folder: Path) -> object:  # whoever may read everything cannot lock a real folder
-        if folder == closed:
-            raise PermissionError(13, "Permission denied")
+    def locked(folder: str) -> object:  # whoever may read everything cannot lock a real folder
+        if Path(folder) == closed:
+            raise PermissionError(13, "Permission denied", folder)
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", locked)
@@ -164,53 +164,58 @@ def test_an_unreadable_folder_is_refused_by_name(
     assert message == f"cannot read {closed}: Permission denied; check its permissions"
 
 
-class Entry(NamedTuple):
-    """What os.scandir gives for a file that cannot be looked at."""
+@pytest.fixture
+def fail_stat(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, OSError], None]:
+    """Let nobody look at one file: whoever may read everything cannot lock a real one."""
 
-    error: OSError
-    link: bool
-    name: str = "a.jpg"
-    path: str = "/faces/a.jpg"
+    def fail(path: Path, error: OSError) -> None:
+        stat = os.stat
 
-    def is_dir(self, follow_symlinks: bool) -> bool:
-        return False
+        def failing(target: Any, **named: Any) -> os.stat_result:
+            if target in (path, str(path)) and named.get("follow_symlinks", True):
+                raise error
+            return stat(target, **named)
 
-    def is_symlink(self) -> bool:
-        return self.link
+        monkeypatch.setattr(os, "stat", failing)
 
-    def stat(self) -> os.stat_result:
-        raise self.error
+    return fail
 
 
-@pytest.mark.parametrize(
-    ("error", "link"),
-    [
-        (PermissionError(13, "Permission denied"), True),
-        (OSError(5, "Input/output error"), False),
-    ],
-)
+@pytest.mark.parametrize("link", [True, False])
 def test_a_file_that_cannot_be_looked_at_is_refused_by_name(
-    tmp_path: Path, error: OSError, link: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, link: bool, fail_stat: Callable[[Path, OSError], None]
 ) -> None:
-    entries = contextlib.nullcontext([Entry(error, link)])
-    monkeypatch.setattr(os, "scandir", lambda folder: entries)
+    folder_of(tmp_path, "a.jpg", "b.jpg")
+    closed = tmp_path / ("c.jpg" if link else "a.jpg")
+    if link:
+        closed.symlink_to(tmp_path / "a.jpg")
+    fail_stat(closed, PermissionError(13, "Permission denied"))
     message = refusal(lambda: storage.open_folder(tmp_path))
-    assert message == f"cannot read /faces/a.jpg: {error.strerror}; check its permissions"
+    assert message == f"cannot read {closed}: Permission denied; check its permissions"
+
+
+def test_a_file_on_a_broken_disk_is_refused_by_name(
+    tmp_path: Path, fail_stat: Callable[[Path, OSError], None]
+) -> None:
+    folder_of(tmp_path, "a.jpg")
+    fail_stat(tmp_path / "a.jpg", OSError(5, "Input/output error"))
+    message = refusal(lambda: storage.open_folder(tmp_path))
+    assert message == f"cannot read {tmp_path}/a.jpg: Input/output error; check its permissions"
 
 
 def test_a_file_that_goes_while_its_folder_is_read_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fail_stat: Callable[[Path, OSError], None]
 ) -> None:
-    entries = contextlib.nullcontext([Entry(FileNotFoundError(2, "No such file"), False)])
-    monkeypatch.setattr(os, "scandir", lambda folder: entries)
-    assert storage.open_folder(tmp_path).entries == {}
+    folder_of(tmp_path, "a.jpg", "b.jpg")
+    fail_stat(tmp_path / "a.jpg", FileNotFoundError(2, "No such file"))
+    assert list(storage.open_folder(tmp_path).entries) == ["b.jpg"]
 
 
 def test_a_changed_file_has_another_stamp(tmp_path: Path) -> None:
     before = storage.open_folder(folder_of(tmp_path, "a.jpg", "b.jpg")).entries
     os.utime(tmp_path / "a.jpg", ns=(5, 7))
     after = storage.open_folder(tmp_path).entries
-    assert after["a.jpg"] == storage.Stamp(5, 7) != before["a.jpg"]
+    assert after["a.jpg"] == storage.FileState(5, 7) != before["a.jpg"]
     assert after["b.jpg"] == before["b.jpg"]
 
 
@@ -243,13 +248,10 @@ def test_of_a_folder_that_is_not_there_nothing_is_seen(tmp_path: Path) -> None:
     assert storage.open_files(tmp_path / "file", ["list.txt"]).entries == {}
 
 
-def test_a_file_in_a_closed_folder_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_named_file_that_cannot_be_looked_at_is_refused_by_name(
+    tmp_path: Path, fail_stat: Callable[[Path, OSError], None]
 ) -> None:
-    def locked(path: Path) -> os.stat_result:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "stat", locked)
+    fail_stat(tmp_path / "list.txt", PermissionError(13, "Permission denied"))
     message = refusal(lambda: storage.open_files(tmp_path, ["list.txt"]))
     assert f"cannot read {tmp_path / 'list.txt'}: Permission denied" in message
 
@@ -275,7 +277,7 @@ def test_nothing_is_unpacked(zip_of: Zipped, tmp_path: Path) -> None:
 
 def test_an_entry_is_stamped_with_its_size_and_checksum(zip_of: Zipped) -> None:
     entries = storage.open_zip(zip_of({"a.jpg": b"123456789"}, zipfile.ZIP_DEFLATED)).entries
-    assert entries == {"a.jpg": storage.Stamp(9, 0xCBF43926)}  # the published check value
+    assert entries == {"a.jpg": storage.FileState(9, 0xCBF43926)}  # the published check value
 
 
 @pytest.mark.parametrize(
@@ -351,7 +353,7 @@ def test_a_zip_cut_short_is_refused_by_name(zip_of: Zipped, kept: float) -> None
         (b"\xef\xbb\xbf\r\n  <HTML lang='en'>", "is a web page and not a zip"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied", "is a web page and not a zip"),
         (b"", "is empty; bring it again"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS's and not"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS and not"),
         (b"7z\xbc\xaf\x27\x1c" * 20, "is cut short or no zip (120 bytes without"),
         (b"PK\x05\x06" + bytes(17), "is cut short or no zip (21 bytes without"),
     ],
@@ -409,7 +411,7 @@ def test_an_entry_that_would_unpack_to_too_much_is_not_read(
     zip_of: Zipped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = zip_of({**PHOTOS, "bomb.jpg": bytes(1_001)}, zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(storage, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(storage, "MAX_ENTRY_BYTES", 1_000)
     assert photos_in(path) == {**PHOTOS, "bomb.jpg": b""}
 
 
@@ -436,7 +438,7 @@ def test_a_list_is_read_from_a_zip(zip_of: Zipped) -> None:
     path = zip_of({**PHOTOS, "Anno/list.txt": b"words"}, zipfile.ZIP_DEFLATED)
     listed = storage.find_list([storage.open_zip(path)], ["list.txt"])
     assert listed is not None
-    assert (listed.name, listed.where) == ("list.txt", f"{path}: Anno/list.txt")
+    assert (listed.name, listed.location) == ("list.txt", f"{path}: Anno/list.txt")
     assert listed.text() == "words"
 
 
@@ -451,7 +453,7 @@ def test_a_list_that_would_unpack_to_too_much_is_refused(
     zip_of: Zipped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = zip_of({"list.txt": bytes(1_001)}, zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(storage, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(storage, "MAX_ENTRY_BYTES", 1_000)
     message = refusal(lambda: storage.open_zip(path).read("list.txt"))
     assert message == f"{path}: list.txt unpacks to over 1,000 bytes; replace it"
 
@@ -460,25 +462,25 @@ def test_lists_are_taken_in_the_order_of_their_names_then_of_the_places(tmp_path
     one = storage.open_folder(folder_of(tmp_path / "one", "b.txt"))
     two = storage.open_folder(folder_of(tmp_path / "two", "a.txt", "b.txt"))
     found = storage.find_list([one, two], ["a.txt", "b.txt"])
-    assert found == storage.Listed(two, "a.txt")
-    assert storage.find_list([one, two], ["b.txt"]) == storage.Listed(one, "b.txt")
+    assert found == storage.ListFile(two, "a.txt")
+    assert storage.find_list([one, two], ["b.txt"]) == storage.ListFile(one, "b.txt")
 
 
 def test_of_several_lists_the_least_deep_is_taken(tmp_path: Path) -> None:
     folder = storage.open_folder(folder_of(tmp_path, "a/a/l.txt", "z/l.txt", "b/l.txt", "x/xl.txt"))
-    assert storage.find_list([folder], ["l.txt"]) == storage.Listed(folder, "b/l.txt")
+    assert storage.find_list([folder], ["l.txt"]) == storage.ListFile(folder, "b/l.txt")
     assert storage.find_list([folder], ["no.txt"]) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_list_in_any_of_windows_encodings_is_read(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "list.csv").write_text("é,顔\n", encoding=encoding)
-    assert storage.Listed(storage.open_folder(tmp_path), "list.csv").text() == "é,顔\n"
+    assert storage.ListFile(storage.open_folder(tmp_path), "list.csv").text() == "é,顔\n"
 
 
 def test_bytes_that_are_no_text_are_marked_and_not_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"\xff\xe9,1\n")
-    assert storage.Listed(storage.open_folder(tmp_path), "list.csv").text() == "\ufffd\ufffd,1\n"
+    assert storage.ListFile(storage.open_folder(tmp_path), "list.csv").text() == "\ufffd\ufffd,1\n"
 
 
 # --- copies of CelebA

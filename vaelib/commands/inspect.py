@@ -14,6 +14,6 @@ def add_options(parser: OneLineParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    from vaelib.sources import inspect
+    from vaelib.sources import inspect, layouts
 
-    print("\n".join(inspect.describe(inspect.find(options.path))))
+    print("\n".join(inspect.describe(layouts.find(options.path))))

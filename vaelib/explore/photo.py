@@ -19,7 +19,7 @@ from vaelib import latent
 from vaelib.config import IMAGE_SHAPE
 from vaelib.data import to_float
 from vaelib.model import VAE
-from vaelib.sources.decode import CELEBA_ASPECT, MOST_PIXELS, rgb, why_broken
+from vaelib.sources.decode import CELEBA_ASPECT, MAX_PIXELS, failure_reason, to_rgb
 from vaelib.support.errors import InputError
 
 MOST_BYTES = 20_000_000
@@ -72,20 +72,20 @@ def read(content: bytes) -> Photo:
     try:
         # Without Pillow's warnings, about bombs and odd EXIF.
         with warnings.catch_warnings(action="ignore"), _opened(content) as image:
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise InputError(_too_many(image.width, image.height))
             notes = tuple(_notes(image))
             image.draft(None, (LONGEST, LONGEST))
             image.load()
             upright = ImageOps.exif_transpose(image)
-            return Photo(_reduced(rgb(upright)), notes)
+            return Photo(_reduced(to_rgb(upright)), notes)
     except InputError:
         raise
     except Image.DecompressionBombError:
         raise InputError(_too_many()) from None
     except Exception as error:  # broken bytes make Pillow raise nearly every kind
         raise InputError(
-            f"this file cannot be read as a picture ({why_broken(content, error)}); "
+            f"this file cannot be read as a picture ({failure_reason(content, error)}); "
             "choose a JPEG, PNG or WebP"
         ) from None
 
@@ -103,7 +103,7 @@ def too_large(size: int) -> str:
 
 def _too_many(width: int = 0, height: int = 0) -> str:
     size = f"{width:,} x {height:,} pixels" if width else "far more pixels"
-    return f"the picture has {size}; choose one of at most {MOST_PIXELS / 1e6:.0f} megapixels"
+    return f"the picture has {size}; choose one of at most {MAX_PIXELS / 1e6:.0f} megapixels"
 
 
 def _notes(image: Image.Image) -> list[str]:

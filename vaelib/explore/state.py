@@ -13,7 +13,7 @@ from vaelib.evaluation import attributes
 from vaelib.evaluation.attributes import AttributeClassifier
 from vaelib.latent import Directions
 from vaelib.loss import kl_per_latent
-from vaelib.sources import annotations, inspect
+from vaelib.sources import annotations, layouts
 from vaelib.support import paths
 from vaelib.support.errors import InputError
 from vaelib.training import hardware, run_index
@@ -124,7 +124,7 @@ def open_desk(source: str = "auto", preset: str = "auto", name: str = "") -> Des
     source, preset, name: as `vaelib.data.load` takes them; the preset is chosen by the machine
     where it is "auto" and there are runs. Raises InputError for what cannot be used.
     """
-    place = paths.RUNS / (name or inspect.find(source).name)
+    place = paths.RUNS / (name or layouts.find(source).name)
     some = run_index.look(place, "").names
     chosen = hardware.choose_preset(preset) if some or preset != "auto" else "smoke"
     faces = data.load(source, chosen, name)

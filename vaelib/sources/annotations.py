@@ -95,9 +95,7 @@ def read_attributes(
     return table[:, order], names
 
 
-def _read_header(
-    rows: Iterator[TextRow], text: str, location: str
-) -> tuple[int | None, list[str]]:
+def _read_header(rows: Iterator[TextRow], text: str, location: str) -> tuple[int | None, list[str]]:
     """The number of rows that CelebA's form declares (None in a table), and the attributes."""
     start, header = next(rows, TextRow("", []))
     if not header:

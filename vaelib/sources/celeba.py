@@ -1,4 +1,4 @@
-"""`make celeba`: CelebA, found on this machine or else downloaded by those who accept its terms."""
+"""CelebA, found on this machine or else downloaded by those who accept its terms."""
 
 import contextlib
 import os
@@ -7,14 +7,15 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from vaelib.sources import annotations, downloads, inspect
+from vaelib.sources import annotations, downloads, inspect, layouts
 from vaelib.support import paths
 from vaelib.support.errors import InputError
 
 KAGGLE = "jessicali9530/celeba-dataset"
 
-NEEDED = 1_500_000_000  # bytes: either download, and a little more
+DOWNLOAD_BYTES = 1_500_000_000  # of either download, and a little more
 
 TERMS = f"""\
 CelebA is for non-commercial research only. Neither it nor parts of it may be sold, published or
@@ -29,17 +30,28 @@ Where it comes from, the most reliable first:
 """
 
 
+class Contents(NamedTuple):
+    """What a place holds."""
+
+    summary: str  # in a few words
+    description: list[str]  # lines to be printed; empty unless this is all of CelebA
+
+
+class DownloadFailed(Exception):
+    """Why a server did not give CelebA, in a line. Another one may."""
+
+
 def find_or_download(agree: bool, source: str | None = None) -> None:
     """Look for CelebA in the usual places; else show its terms and, if they are accepted, download.
 
     source: "hub" or "drive", else both are tried. Raises InputError where the terms are not
     accepted, something else is in the way, or the download failed; OSError from the file system.
     """
-    if look():
+    if find_copy():
         return
     if not _is_free(paths.CELEBA):
-        held, _ = what_is_in(paths.CELEBA)
-        raise InputError(f"{paths.CELEBA} is not all of CelebA: {held}; move it away first")
+        summary = contents_of(paths.CELEBA).summary
+        raise InputError(f"{paths.CELEBA} is not all of CelebA: {summary}; move it away first")
     print(TERMS, flush=True)
     if not agree:
         raise InputError(
@@ -48,26 +60,44 @@ def find_or_download(agree: bool, source: str | None = None) -> None:
     download(source)
 
 
-def usual_places() -> list[Path]:
-    """Where a copy of CelebA usually is, as far as there is anything, `paths.CELEBA` first.
+def find_copy() -> bool:
+    """Whether a usual place holds all of CelebA; then reports it and links it for `make report`.
 
-    The place that the environment variable CELEBA names is among them even if it is missing.
+    Prints for every place before it, in one line, why it does not count.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    torch = Path(os.environ.get("TORCH_HOME") or cache / "torch")
-    hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    hub = hub or str(Path(os.environ.get("HF_HOME") or cache / "huggingface") / "hub")
-    kaggle = Path(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
+    for place in usual_places():
+        contents = contents_of(place)
+        if contents.description:
+            print(f"{place} holds all of CelebA", *contents.description, sep="\n")
+            _link(place)
+            return True
+        named = str(place) in contents.summary
+        print(contents.summary if named else f"{place}: {contents.summary}", flush=True)
+    return False
+
+
+def usual_places() -> list[Path]:
+    """Where a copy of CelebA usually is, if there is anything, `paths.CELEBA` first.
+
+    The place that the environment variable CELEBA names is in the list even if it is missing.
+    """
+    environment = os.environ
+    caches = Path(environment.get("XDG_CACHE_HOME") or "~/.cache")
+    torch = Path(environment.get("TORCH_HOME") or caches / "torch")
+    hub_home = Path(environment.get("HF_HOME") or caches / "huggingface")
+    hub = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
+    kaggle = Path(environment.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
     versions = (kaggle / "datasets" / KAGGLE / "versions").glob("[0-9]*")
-    places = [
+    of_others = [
         torch / "datasets" / "vision" / "celeba",
-        Path(hub) / f"datasets--{downloads.HUB.replace('/', '--')}",
+        Path(hub or hub_home / "hub") / f"datasets--{downloads.HUB.replace('/', '--')}",
         *sorted(versions, key=lambda version: version.name.zfill(9), reverse=True),
     ]
-    named = [Path(os.environ["CELEBA"]).expanduser()] if os.environ.get("CELEBA") else []
-    own = [] if _is_free(paths.CELEBA) else [paths.CELEBA]
-    there = [place for place in map(Path.expanduser, places) if os.access(place, os.F_OK)]
-    return list(dict.fromkeys([*own, *named, *there]))
+    places = [] if _is_free(paths.CELEBA) else [paths.CELEBA]
+    if environment.get("CELEBA"):
+        places.append(Path(environment["CELEBA"]).expanduser())
+    places += [place for place in map(Path.expanduser, of_others) if os.access(place, os.F_OK)]
+    return list(dict.fromkeys(places))
 
 
 def _is_free(place: Path) -> bool:
@@ -77,63 +107,49 @@ def _is_free(place: Path) -> bool:
     return not os.path.lexists(place)
 
 
-def what_is_in(place: Path) -> tuple[str, list[str]]:
-    """What a place holds in a few words and, only if that is all of CelebA, the lines about it."""
+def contents_of(place: Path) -> Contents:
+    """What a place holds, or why that cannot be seen."""
     try:
-        source = inspect.find(str(place))
+        source = layouts.find(str(place))
         if source.kind != "celeba":
-            return f"holds {source.count:,} photos, which are not CelebA's", []
-        held = f"holds {source.count:,} of {annotations.CELEBA_SIZE:,} images"
-        return held, inspect.describe(source) if source.count == annotations.CELEBA_SIZE else []
+            return Contents(f"holds {source.count:,} photos, which are not CelebA's", [])
+        whole = source.count == annotations.CELEBA_SIZE
+        summary = f"holds {source.count:,} of {annotations.CELEBA_SIZE:,} images"
+        return Contents(summary, inspect.describe(source) if whole else [])
     except InputError as error:
-        return str(error), []
+        return Contents(str(error), [])
     except OSError as error:
-        return f"cannot be read: {error.strerror}", []
-
-
-def look() -> bool:
-    """Whether a usual place holds all of CelebA; then says so and lets `make report` find it.
-
-    Says of every place before it in one line why it does not count.
-    """
-    for place in usual_places():
-        held, lines = what_is_in(place)
-        if lines:
-            print(f"{place} holds all of CelebA", *lines, sep="\n")
-            _link(place)
-            return True
-        print(held if str(place) in held else f"{place}: {held}", flush=True)
-    return False
+        return Contents(f"cannot be read: {error.strerror}", [])
 
 
 def _link(place: Path) -> None:
-    """Link `paths.CELEBA` to a copy elsewhere, or where that cannot be, say what to run instead."""
+    """Link `paths.CELEBA` to a copy elsewhere; where that fails, print what to run instead."""
     try:
         if place != paths.CELEBA:
-            _make_way()
+            _clear_destination()
             paths.CELEBA.symlink_to(place.absolute(), target_is_directory=True)
             print(f"{paths.CELEBA} is a link to it now")
-    except OSError:  # something is there, or links need rights that we lack
+    except OSError:  # something is there, or this user may not make links
         print(f'use it with: make report ARGS="--data {shlex.quote(str(place))}"')
     else:
         print("make report uses it")
 
 
-def _make_way() -> None:
-    """Have a folder for `paths.CELEBA`, and none of its name. Raises OSError unless it is free."""
+def _clear_destination() -> None:
+    """Make the folder above `paths.CELEBA`, and remove an empty one of its own name."""
     paths.CELEBA.parent.mkdir(parents=True, exist_ok=True)
     if paths.CELEBA.is_dir() and not paths.CELEBA.is_symlink():
         paths.CELEBA.rmdir()
 
 
 def download(only: str | None = None) -> None:
-    """Download CelebA to `paths.CELEBA` from the first source that gives all of it.
+    """Download CelebA to `paths.CELEBA` from the first server that gives all of it.
 
     `only` is "hub" or "drive"; None tries both. Everything goes to a folder beside it that ends in
     ".part", is checked there, and is renamed at the end. When the download breaks, what has come
-    stays there, and the next call goes on from it. Prints in one line why a source failed.
-    Raises InputError where room is lacking or no source gave it, OSError where `paths.CELEBA` is
-    not free.
+    stays there, and the next call resumes it. Prints in one line why a server failed.
+    Raises InputError where there is too little room or no server gave it, OSError where
+    `paths.CELEBA` is not free.
     """
     part = paths.CELEBA.with_name(f"{paths.CELEBA.name}.part")
     for name, title, fetch in (
@@ -144,17 +160,18 @@ def download(only: str | None = None) -> None:
             continue
         _check_room(part / name)
         print(f"downloading from {title} to {part / name}", flush=True)
-        reason, lines = _fetch(fetch, part / name)
-        if reason:
-            print(f"{title}: {reason}", flush=True)
-            for empty in (part / name, part):
-                with contextlib.suppress(OSError):  # what has come stays, to be gone on with
-                    empty.rmdir()
+        try:
+            description = _fetch(fetch, part / name)
+        except DownloadFailed as failure:
+            print(f"{title}: {failure}", flush=True)
+            for folder in (part / name, part):
+                with contextlib.suppress(OSError):  # not empty: it will be resumed
+                    folder.rmdir()
             continue
-        _make_way()
+        _clear_destination()
         (part / name).rename(paths.CELEBA)
         shutil.rmtree(part, ignore_errors=True)
-        print(*lines, f"{paths.CELEBA} holds all of CelebA; make report uses it", sep="\n")
+        print(*description, f"{paths.CELEBA} holds all of CelebA; make report uses it", sep="\n")
         return
     raise InputError(
         "CelebA was not downloaded, for the reasons above; run the same command again to go on"
@@ -163,9 +180,9 @@ def download(only: str | None = None) -> None:
 
 
 def _check_room(folder: Path) -> None:
-    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    disk = next(place for place in folder.parents if place.exists())
-    free, needed = shutil.disk_usage(disk).free, NEEDED - held
+    present = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    disk = next(parent for parent in folder.parents if parent.exists())
+    free, needed = shutil.disk_usage(disk).free, DOWNLOAD_BYTES - present
     if free < needed:
         raise InputError(
             f"the disk of {disk} has {free // 10**6:,} MB free, but the download needs"
@@ -173,10 +190,10 @@ def _check_room(folder: Path) -> None:
         )
 
 
-def _fetch(fetch: Callable[[Path], None], folder: Path) -> tuple[str, list[str]]:
-    """Fetch CelebA into the folder: why that failed, or else the lines about what is there now.
+def _fetch(fetch: Callable[[Path], None], folder: Path) -> list[str]:
+    """Fetch CelebA into the folder and describe what is there now.
 
-    Raises InputError when the disk is full, as no other source would fare better.
+    Raises DownloadFailed, or InputError when the disk is full, where no other server would help.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,13 +201,15 @@ def _fetch(fetch: Callable[[Path], None], folder: Path) -> tuple[str, list[str]]
             warnings.simplefilter("ignore")  # of libraries: what matters of it is raised as well
             fetch(folder)
     except InputError as error:
-        return str(error), []
-    except Exception as error:  # whatever a library raises is why its source failed
+        raise DownloadFailed(error) from None
+    except Exception as error:  # whatever a library raises is why its server failed
         if downloads.disk_is_full(error):
             raise InputError(
                 f"the disk of {folder} is full; make room and run the same command again, which"
                 " goes on where it was"
             ) from None
-        return downloads.why(error), []
-    held, lines = what_is_in(folder)
-    return ("" if lines else held), lines
+        raise DownloadFailed(downloads.failure_reason(error)) from None
+    contents = contents_of(folder)
+    if not contents.description:
+        raise DownloadFailed(contents.summary)
+    return contents.description

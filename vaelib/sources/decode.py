@@ -38,8 +38,8 @@ JPEG, EXIF = b"\xff\xd8\xff", b"Exif\0\0"  # how a JPEG begins; its EXIF may rot
 def decode(photo: PhotoData, tolerance: float = ASPECT_TOLERANCE) -> NDArray[np.uint8]:
     """One photo as uint8 (3, 64, 48): rotated by its EXIF, in RGB on white, cropped and resized.
 
-    tolerance: see `crop_and_resize`. Raises what Pillow raises on broken files, and ValueError on more than
-    50 megapixels.
+    tolerance: see `crop_and_resize`. Raises what Pillow raises on broken files, and ValueError on
+    more than 50 megapixels.
     """
     content = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
     small = _decode_plain_jpeg(content, tolerance) or _decode_any(content, tolerance)

@@ -1,4 +1,4 @@
-"""CelebA from its two servers, by the libraries that are made for them: resumed and checked."""
+"""CelebA from its two servers, by the libraries made for them: resumed and checked."""
 
 import errno
 import hashlib
@@ -23,8 +23,14 @@ DRIVE = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.tx
 TIMEOUT = 60.0  # seconds without a byte after which a connection to Google Drive counts as dead
 RETRIES = 5  # how often it is opened again, to go on where it was
 
-FULL = (errno.ENOSPC, errno.EDQUOT)  # no space on the disk, or none for this user
-BROKEN = ("complete", "Consistency check", "isconnected", "reset", "aborted")  # in libraries' words
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # no space on the disk, or none for this user
+BROKEN_OFF = (
+    "complete",
+    "Consistency check",
+    "isconnected",
+    "reset",
+    "aborted",
+)  # libraries' words
 NOT_INSTALLED = "is not installed; run pip install 'vaelib[celeba]'"
 WRONG = "came with a wrong checksum and was deleted; the next run gets it anew"
 WEB_PAGE = (
@@ -34,39 +40,41 @@ WEB_PAGE = (
 NO_RANGE = "does not go on where {} broke off; if it says so again, delete {} to begin anew"
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and those that it was raised from."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether a library gave up for want of room."""
-    return any(getattr(each, "errno", None) in FULL for each in _chain(error))
+    """Whether a library gave up for lack of room."""
+    return any(getattr(cause, "errno", None) in NO_ROOM for cause in _causes(error))
 
 
-def why(error: BaseException) -> str:
-    """In words, why a library gave up, from the chain of errors that it leaves."""
-    *_, innermost = chain = list(_chain(error))
-    for each in chain:
-        status = getattr(getattr(each, "response", None), "status_code", None)
+def failure_reason(error: BaseException) -> str:
+    """Why a library gave up, in words, from the chain of errors that it raised."""
+    causes = list(_causes(error))
+    for cause in causes:
+        status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
             return f"the server answers {status} instead of sending the file"
-        if isinstance(each, socket.gaierror):
+        if isinstance(cause, socket.gaierror):
             return "the server's address cannot be looked up; is this machine online?"
-        if isinstance(each, ConnectionRefusedError):
+        if isinstance(cause, ConnectionRefusedError):
             return "the server refuses the connection"
-        if isinstance(each, TimeoutError):
+        if isinstance(cause, TimeoutError):
             return "the server fell silent"
-        if isinstance(each, json.JSONDecodeError):
+        if isinstance(cause, json.JSONDecodeError):
             return "something else answers; does this network want a sign-in first?"
-    if any(word in str(each) for each in chain for word in BROKEN):
+    if any(word in str(cause) for cause in causes for word in BROKEN_OFF):
         return "the connection broke off"
-    return f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:160]}"
+    first = causes[-1]
+    return f"{type(first).__name__}: {' '.join(str(first).split())[:160]}"
 
 
 def from_hub(folder: Path) -> None:
-    """Bring Hugging Face's copy, or what is missing of it, into the folder.
+    """Download Hugging Face's copy, or what is missing of it, into the folder.
 
     The environment variable HF_ENDPOINT names another server. Raises InputError where the library
     is missing or a checksum is wrong, else the library's own errors.
@@ -80,19 +88,19 @@ def from_hub(folder: Path) -> None:
         raise InputError(f"huggingface_hub {NOT_INSTALLED}") from None
     logging.set_verbosity_error()  # its warnings are about tokens, and about retries that help
     hub = HfApi(os.environ.get("HF_ENDPOINT") or None, token=False)
-    about = hub.dataset_info(HUB, files_metadata=True, timeout=TIMEOUT)
+    dataset = hub.dataset_info(HUB, files_metadata=True, timeout=TIMEOUT)
     shards = {
         folder / file.rfilename: file
-        for file in about.siblings or []
+        for file in dataset.siblings or []
         if file.rfilename.endswith(".parquet")
     }
     for path in set(folder.rglob("*.parquet")) - set(shards):
         path.unlink()  # of an older revision: its images would be there twice
-    # One file after the other: snapshot_download gets several at once, and when it is stopped it
-    # first finishes those that it has begun.
+    # One file after the other: snapshot_download gets several at once, and when it is interrupted
+    # it first finishes those that it has begun.
     for path, file in shards.items():
         hub.hf_hub_download(
-            HUB, file.rfilename, repo_type="dataset", revision=about.sha, local_dir=folder
+            HUB, file.rfilename, repo_type="dataset", revision=dataset.sha, local_dir=folder
         )
         with path.open("rb") as shard:
             digest = hashlib.file_digest(shard, "sha256").hexdigest()
@@ -103,7 +111,7 @@ def from_hub(folder: Path) -> None:
 
 
 def from_drive(folder: Path) -> None:
-    """Bring the authors' zip and lists from Google Drive, or what is missing, into the folder.
+    """Download the authors' zip and lists from Google Drive, or what is missing, into the folder.
 
     Raises InputError where gdown is missing, a checksum is wrong, or a web page came instead of
     the file, else the library's own errors.
@@ -121,9 +129,9 @@ def from_drive(folder: Path) -> None:
         if name not in DRIVE or check_integrity(path, md5):
             continue
         path.unlink(missing_ok=True)
-        begun = next(folder.glob(f"{name}*.part"), None)
-        if begun and check_integrity(begun, md5):  # stopped after its last byte
-            begun.rename(path)
+        partial_file = next(folder.glob(f"{name}*.part"), None)
+        if partial_file and check_integrity(partial_file, md5):  # interrupted after its last byte
+            partial_file.rename(path)
             continue
         try:
             with tqdm(desc=name, unit="B", unit_scale=True, disable=None) as bar:
@@ -141,12 +149,12 @@ def from_drive(folder: Path) -> None:
             raise InputError(WEB_PAGE.format(name)) from None
         except gdown.exceptions.DownloadError as error:
             if "byte range" in str(error):
-                raise InputError(NO_RANGE.format(name, begun)) from None
+                raise InputError(NO_RANGE.format(name, partial_file)) from None
             raise
         if not check_integrity(path, md5):
-            told = WEB_PAGE.format(name) if storage.is_web_page(path) else f"{name} {WRONG}"
+            reason = WEB_PAGE.format(name) if storage.is_web_page(path) else f"{name} {WRONG}"
             path.unlink()
-            raise InputError(told)
+            raise InputError(reason)
 
 
 def _show(bar: "tqdm", done: int, total: int | None) -> None:

@@ -85,7 +85,7 @@ class Source:
             yield positions[k], photo
 
     def sampled_files(self, count: int) -> list[Path]:
-        """Files whose content stands for all: a sample of photos, or all that they are packed in."""
+        """Files whose content stands for all: some photos, or all that they are packed in."""
         if self.shards:
             return self.shards.files
         if isinstance(self.store, Zip):

@@ -203,8 +203,8 @@ def _image_column(schema: pa.Schema, file: Path) -> str:
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    types = pa.types
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(test(kind) for test in tests)
 
 
 def _photo_names(opened: pq.ParquetFile, column: str) -> list[str]:
