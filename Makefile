@@ -2,9 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Every core runs one test at a time, and the tests of a file stay together: they share fixtures.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: report celeba test lint bench lab app lock clean
+.PHONY: report celeba test quick-test check-long lint bench lab app lock clean
 
 report: .venv/ready  ## the seven models, the figures and the PDF; options in ARGS
 	$(BIN)/python -m vaelib report $(ARGS)
@@ -12,8 +14,14 @@ report: .venv/ready  ## the seven models, the figures and the PDF; options in AR
 celeba: .venv/ready  ## find a copy of CelebA, or download one with ARGS=--agree
 	$(BIN)/python -m vaelib celeba $(ARGS)
 
-test: .venv/ready  ## every test, the notebooks among them
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: .venv/ready  ## every test but those of check-long, the notebooks among them
+	$(PYTEST) -m "not long"
+
+quick-test: .venv/ready  ## what is tested within a minute: no notebooks, no browser, no cluster
+	$(PYTEST) -m "not (notebook or browser or cluster or slow or long)"
+
+check-long: .venv/ready  ## what takes many minutes: models that are trained to be measured
+	$(PYTEST) -m long
 
 lint: .venv/ready  ## style, types and the import order
 	$(BIN)/ruff check .
