@@ -21,6 +21,7 @@ from tests.conftest import real, refusal
 from vaelib import data
 from vaelib.config import PRESETS, Preset
 from vaelib.faces import render
+from vaelib.faces.attributes import ATTRIBUTE_NAMES
 from vaelib.sources import decode, layouts, prepare
 from vaelib.support import paths
 
@@ -43,7 +44,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         asked.append((n, seed))
         random = np.random.default_rng(seed)
         pixels = random.integers(0, 256, (n, 3, 64, 48), dtype=np.uint8)
-        return pixels, random.random((n, len(render.ATTRIBUTES))) < 0.5
+        return pixels, random.random((n, len(ATTRIBUTE_NAMES))) < 0.5
 
     monkeypatch.setattr(render, "generate", generate)
     return asked
@@ -111,7 +112,7 @@ def test_drawn_faces_carry_their_attributes(drawn: list[tuple[int, int]]) -> Non
     found = data.load("synthetic", "smoke")
     images, attributes = render.generate(PRESETS["smoke"].synthetic_faces, 0)
     assert (found.kind, found.name) == ("synthetic", "synthetic")
-    assert found.attribute_names == render.ATTRIBUTES
+    assert found.attribute_names == ATTRIBUTE_NAMES
     assert found.attributes is not None
     np.testing.assert_array_equal(found.attributes.numpy(), attributes)
     np.testing.assert_array_equal(found.images.numpy(), images)
@@ -121,7 +122,7 @@ def test_procedural_faces_as_really_drawn_load_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(PRESETS, "smoke", drawing(100))
     found = data.load("synthetic", "smoke")
     assert tuple(found.images.shape) == (100, 3, 64, 48)
-    assert found.where(render.ATTRIBUTES[0]).shape == (100,)
+    assert found.where(ATTRIBUTE_NAMES[0]).shape == (100,)
 
 
 def test_the_preset_leaves_photos_alone(photo_folder: Make) -> None:

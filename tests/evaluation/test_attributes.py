@@ -21,8 +21,9 @@ from vaelib.evaluation.attributes import (
     roc_auc,
 )
 from vaelib.evaluation.evaluate import HeldOutFaces
-from vaelib.faces import render as procedural
-from vaelib.faces.render import Factors
+from vaelib.faces import render, sampling
+from vaelib.faces.attributes import ATTRIBUTE_NAMES, attributes_of
+from vaelib.faces.factors import Factors, example_face, traverse
 from vaelib.sources import annotations
 from vaelib.support import paths
 
@@ -37,7 +38,7 @@ def face_set(images: Tensor, attributes: Tensor | None) -> FaceSet:
         name="judged",
         images=images,
         attributes=attributes,
-        attribute_names=() if attributes is None else procedural.ATTRIBUTES,
+        attribute_names=() if attributes is None else ATTRIBUTE_NAMES,
         split=torch.from_numpy(annotations.split_by_hash([str(n) for n in range(len(images))])),
         fingerprint=f"{len(images)} faces",
         kind="photos" if attributes is None else "synthetic",
@@ -47,12 +48,12 @@ def face_set(images: Tensor, attributes: Tensor | None) -> FaceSet:
 
 @pytest.fixture(scope="module")
 def factors() -> Factors:
-    return procedural.sample(FACES, 0)
+    return sampling.sample(FACES, 0)
 
 
 @pytest.fixture(scope="module")
 def faces(factors: Factors) -> FaceSet:
-    return face_set(procedural.render(factors), procedural.attributes(factors))
+    return face_set(render.render(factors), attributes_of(factors))
 
 
 @pytest.fixture(scope="module")
@@ -215,15 +216,15 @@ def test_bytes_and_numbers_are_told_alike(
 def test_frequencies_of_fresh_faces_are_recovered(
     classifier: AttributeClassifier, faces: FaceSet
 ) -> None:
-    fresh = procedural.sample(FRESH, seed=1)
-    truth = procedural.attributes(fresh).double().mean(dim=0)
+    fresh = sampling.sample(FRESH, seed=1)
+    truth = attributes_of(fresh).double().mean(dim=0)
     found = HeldOutFaces(faces, classifier).frequencies(
-        classifier.predict(procedural.render(fresh))
+        classifier.predict(render.render(fresh))
     )
     right = []
     for name in classifier.reliable:
         within = bootstrap.interval([found[:, classifier.index_of(name)]])
-        right.append(within.low <= truth[procedural.ATTRIBUTES.index(name)] <= within.high)
+        right.append(within.low <= truth[ATTRIBUTE_NAMES.index(name)] <= within.high)
     assert sum(right) / len(right) >= 0.8
 
 
@@ -329,9 +330,9 @@ def test_such_a_judge_tells_no_attributes(of_photos: AttributeClassifier) -> Non
 
 def traversal(name: str, **held: float) -> Tensor:
     """Faces that differ in one factor alone, from one end of its range to the other."""
-    strip = procedural.traverse(procedural.showing(name), name, steps=9)
+    strip = traverse(example_face(name), name, steps=9)
     fixed = {other: torch.full((9,), value) for other, value in held.items()}
-    return to_float(procedural.render(replace(strip, **fixed)))
+    return to_float(render.render(replace(strip, **fixed)))
 
 
 def test_a_head_is_the_less_symmetrical_the_further_it_is_turned() -> None:

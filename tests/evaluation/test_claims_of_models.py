@@ -18,6 +18,7 @@ from vaelib.evaluation.attributes import classifier_for
 from vaelib.evaluation.claims import L3, L4, L5, L6, RULES, VerdictWord, decide
 from vaelib.evaluation.evaluate import Measures
 from vaelib.faces import render
+from vaelib.faces.attributes import ATTRIBUTE_NAMES
 from vaelib.model import VAE
 from vaelib.sources import annotations
 from vaelib.training.runs import HistoryRow, Run
@@ -86,7 +87,7 @@ def drawn() -> FaceSet:
         name="few",
         images=images,
         attributes=attributes,
-        attribute_names=render.ATTRIBUTES,
+        attribute_names=ATTRIBUTE_NAMES,
         split=split,
         fingerprint="few",
         kind="synthetic",

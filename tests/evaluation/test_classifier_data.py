@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vaelib.data import FaceSet, to_float
 from vaelib.evaluation import classifier_data
-from vaelib.faces import render as procedural
+from vaelib.faces import render
+from vaelib.faces.attributes import ATTRIBUTE_NAMES
 
 FACES = 60
 
@@ -19,9 +20,9 @@ def some(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture(scope="module")
 def faces() -> FaceSet:
-    images, attributes = (torch.from_numpy(array) for array in procedural.generate(FACES, 0))
+    images, attributes = (torch.from_numpy(array) for array in render.generate(FACES, 0))
     split = (torch.arange(FACES) % 3 == 0).to(torch.uint8) * 2
-    names = procedural.ATTRIBUTES
+    names = ATTRIBUTE_NAMES
     return FaceSet("few", images, attributes, names, split, "few", "synthetic", Path("nowhere"))
 
 

@@ -1,336 +1,118 @@
-"""What depends on what; each factor changes what it names; nothing of a face is cut off."""
+"""Wrong factors are refused by name and value; a traversal changes one factor alone."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import pytest
 import torch
 from torch import Tensor
 
-from vaelib.config import IMAGE_SHAPE
-from vaelib.faces import features, hair_and_hats, render
-from vaelib.faces.factors import CODES, CURLY, TIED
-from vaelib.faces.render import RANGES, Factors
+from tests.conftest import refusal
+from vaelib.faces import render, sampling
+from vaelib.faces.factors import CODES, DESCRIPTIONS, RANGES, example_face, traverse
 
-# Which factor is drawn in the light of which others; what is not named is drawn alone.
-PARENTS = {
-    "face_width": ["male"],
-    "jaw_width": ["male"],
-    "rouge": ["male"],
-    "brow_weight": ["male"],
-    "brow_arch": ["male"],
-    "nose_length": ["male"],
-    "nose_width": ["male", "skin_tone"],
-    "stubble": ["male"],
-    "beard": ["male"],
-    "moustache": ["male"],
-    "bald": ["male", "age"],
-    "hairline": ["male", "age"],
-    "hair_style": ["male", "skin_tone"],
-    "hair_length": ["male", "bald"],
-    "hair_volume": ["male"],
-    "fringe": ["male", "bald"],
-    "gray": ["age"],
-    "melanin": ["skin_tone"],
-    "red": ["melanin", "gray"],
-    "iris": ["skin_tone"],
-    "lip_fullness": ["skin_tone"],
-    "lipstick": ["male"],
-    "glasses": ["male", "age"],
-    "hat": ["male"],
-    "earrings": ["male"],
-    "tie": ["male"],
-    "mouth_open": ["smile"],
-}
-STILL = (
-    "yaw", "pitch", "roll", "shift_x", "shift_y", "light_azimuth", "glasses", "hat", "parting",
-    "earrings", "noise", "gaze", "back_slope", "back_clutter",
-)  # fmt: skip
+# --- ranges
 
 
-@pytest.fixture(scope="module")
-def many() -> Factors:
-    return render.sample(50_000, seed=1)
-
-
-def given(factors: Factors, **told: float) -> Factors:
-    """The same faces but for these factors."""
-    n = len(factors)
-    return replace(factors, **{name: torch.full((n,), float(v)) for name, v in told.items()})
-
-
-def facing(n: int, **told: float) -> Factors:
-    """People who look at us, bareheaded and lit from the front, before a plain wall."""
-    return given(render.sample(n, seed=1), **{**dict.fromkeys(STILL, 0.0), "size": 1.0, **told})
-
-
-def change(one: Factors, **told: float) -> Tensor:
-    """How far each pixel (64, 48) changes at most, over faces and colours, in levels of grey."""
-    drawn = render.render(one).int(), render.render(given(one, **told)).int()
-    return (drawn[0] - drawn[1]).abs().amax(dim=(0, 1))
-
-
-def anywhere(n: int) -> Factors:
-    """Factors from all over their ranges, as sliders may set them, with all that can be worn."""
-    dice = torch.Generator().manual_seed(0)
-    even = {k: torch.rand(n, generator=dice) * (b - a) + a for k, (a, b) in RANGES.items()}
-    return Factors(**{k: v.round() if k in CODES else v for k, v in even.items()})
-
-
-# --- what depends on what
-
-
-def ancestors(name: str) -> set[str]:
-    return {name}.union(*(ancestors(parent) for parent in PARENTS.get(name, [])))
-
-
-def test_factors_that_share_no_cause_do_not_correlate(many: Factors) -> None:
-    correlation = torch.corrcoef(torch.stack([getattr(many, name) for name in RANGES])).abs()
-    told = {
-        (a, b): round(float(correlation[i, j]), 3)
-        for (i, a), (j, b) in combinations(enumerate(RANGES), 2)
-        if not ancestors(a) & ancestors(b)
-    }
-    assert {pair: value for pair, value in told.items() if value > 0.025} == {}
-
-
-@pytest.mark.parametrize("name", ["stubble", "beard", "moustache", "bald", "tie"])
-def test_what_only_men_have(many: Factors, name: str) -> None:
-    assert many.male[getattr(many, name) > 0].unique().tolist() == [1]
-
-
-@pytest.mark.parametrize("name", ["lipstick", "rouge"])
-def test_what_only_women_have(many: Factors, name: str) -> None:
-    assert many.male[getattr(many, name) > 0].unique().tolist() == [0]
-
-
-def test_only_women_tie_their_hair(many: Factors) -> None:
-    assert many.male[many.hair_style == TIED].unique().tolist() == [0]
+def test_every_factor_has_a_range_and_a_description() -> None:
+    assert len(RANGES) == 66
+    assert list(DESCRIPTIONS) == list(RANGES)
+    assert not [name for name, (low, high) in RANGES.items() if low >= high]
+    assert not [name for name, text in DESCRIPTIONS.items() if not text]
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["face_width", "jaw_width", "brow_weight", "nose_length", "nose_width", "glasses", "hat"],
-)
-def test_what_men_have_more_of(many: Factors, name: str) -> None:
-    value = getattr(many, name)
-    assert value[many.male == 1].mean() > value[many.male == 0].mean() * 1.01
-
-
-@pytest.mark.parametrize("name", ["hair_length", "fringe", "earrings", "brow_arch"])
-def test_what_women_have_more_of(many: Factors, name: str) -> None:
-    value = getattr(many, name)
-    assert value[many.male == 0].mean() > 1.5 * value[many.male == 1].mean()
-
-
-@pytest.mark.parametrize("name", ["gray", "glasses", "bald"])
-def test_what_comes_with_age(many: Factors, name: str) -> None:
-    has = (getattr(many, name) > 0).float()
-    assert has[many.age > 0.8].mean() > 1.2 * has[many.age < 0.4].mean()
-
-
-def test_hairlines_recede_with_age(many: Factors) -> None:
-    line = many.hairline[many.male == 1], many.age[many.male == 1]
-    assert line[0][line[1] > 0.8].mean() < line[0][line[1] < 0.6].mean() - 0.01
-
-
-def test_the_young_are_not_gray(many: Factors) -> None:
-    assert many.gray[many.age < 0.6].max() == 0
-
-
-def test_gray_hair_is_not_red(many: Factors) -> None:
-    assert many.red[many.gray > 0.5].max() == 0
-
-
-def test_the_bald_have_no_long_hair(many: Factors) -> None:
-    assert many.hair_length[many.bald > 0].max() == 0
-
-
-def test_the_bald_have_no_fringe(many: Factors) -> None:
-    assert many.fringe[many.bald > 0].max() == 0
-
-
-def test_dark_skin_has_dark_hair(many: Factors) -> None:
-    assert many.melanin[many.skin_tone > 0.55].min() >= 0.75
-
-
-def test_dark_skin_has_brown_eyes(many: Factors) -> None:
-    assert many.iris[many.skin_tone > 0.55].max() <= 0.2
-
-
-@pytest.mark.parametrize("name", ["nose_width", "lip_fullness"])
-def test_features_are_broader_with_dark_skin(many: Factors, name: str) -> None:
-    value = getattr(many, name)
-    assert value[many.skin_tone > 0.7].mean() > value[many.skin_tone < 0.4].mean() + 0.03
-
-
-def test_dark_skin_has_curls_more_often(many: Factors) -> None:
-    curly = (many.hair_style == CURLY).float()
-    assert curly[many.skin_tone > 0.65].mean() > 2 * curly[many.skin_tone < 0.55].mean()
-
-
-def test_who_smiles_opens_the_mouth(many: Factors) -> None:
-    assert torch.corrcoef(torch.stack([many.smile, many.mouth_open]))[0, 1] > 0.5
-
-
-# --- a factor changes what it names, and nothing else
-
-
-@pytest.mark.parametrize(
-    ("name", "low", "high", "rows"),
+    ("name", "value", "message"),
     [
-        ("glasses", 0, 1, (28, 39)),
-        ("glasses", 0, 2, (28, 39)),
-        ("eye_open", 0.1, 1, (28, 36)),
-        ("gaze", -1, 1, (30, 35)),
-        ("iris", 0, 1, (30, 35)),
-        ("brow_weight", 0, 1, (27, 33)),
-        ("nose_length", 6, 8.5, (34, 48)),
-        ("smile", -0.3, 1, (28, 52)),
-        ("mouth_open", 0, 1, (41, 53)),
-        ("lipstick", 0, 1, (41, 51)),
-        ("rouge", 0, 1, (34, 46)),
-        ("moustache", 0, 1, (38, 47)),
-        ("beard", 0, 1, (39, 57)),
-        ("earrings", 0, 1, (38, 44)),
-        ("hat", 0, 1, (0, 36)),
-        ("hat", 0, 2, (0, 36)),
-        ("hat", 0, 3, (0, 36)),
-        ("jaw_length", -2, 2, (32, 61)),
-        ("jaw_width", -0.25, 0.25, (32, 58)),
-        ("cloth_hue", 0, 0.5, (53, 64)),
-        ("cloth_value", 0, 1, (53, 64)),
-        ("neckline", 0, 1, (53, 64)),
-        ("tie", 0, 1, (53, 64)),
+        ("yaw", torch.tensor([0.0, 90.0]), "yaw is 90; it must lie between -45 and 45"),
+        ("yaw", torch.tensor([-46.0, 0.0]), "yaw is -46; it must lie between -45 and 45"),
+        ("smile", torch.tensor([0.0, torch.nan]), "smile is nan; it must lie"),
+        ("gray", torch.tensor([0.0, torch.inf]), "gray is inf; it must lie"),
+        ("age", torch.zeros(3), "age is torch.float32 of shape (3,); it must be"),
+        ("age", torch.zeros(2, 1), "age is torch.float32 of shape (2, 1); it must be"),
+        ("age", torch.tensor(0.0), "age is torch.float32 of shape (); it must be"),
+        ("age", torch.zeros(2, dtype=torch.int64), "age is torch.int64 of shape (2,)"),
+        ("age", torch.zeros(2, dtype=torch.float64), "age is torch.float64 of shape (2,)"),
+        ("yaw", torch.zeros(2, 1), "yaw is torch.float32 of shape (2, 1); it must be"),
+        ("hat", torch.tensor([1.0, 1.5]), "hat is 1.5; it is a code, a whole number"),
+        ("hat", torch.tensor([1.0, 4.0]), "hat is 4; it must lie between 0 and 3"),
+        ("glasses", torch.tensor([0.5, 0.0]), "glasses is 0.5; it is a code"),
+        ("hair_style", torch.tensor([2.0, 2.1]), "hair_style is 2.1; it is a code"),
     ],
 )
-def test_a_factor_changes_its_own_rows_alone(
-    name: str, low: float, high: float, rows: tuple[int, int]
+def test_a_wrong_factor_is_refused_by_name_and_value(
+    name: str, value: Tensor, message: str
 ) -> None:
-    short = {"hair_length": 0.0} if name in ("earrings", "tie") else {}
-    shown = facing(64, **{"cloth_saturation": 0.8, **short, name: low})
-    changed = change(shown, **{name: high}).amax(dim=1)
-    assert changed[slice(*rows)].max() > 20
-    changed[slice(*rows)] = 0
-    assert changed.max() == 0
+    two = sampling.sample(2, seed=0)
+    assert message in refusal(lambda: replace(two, **{name: value}))
 
 
-@pytest.mark.parametrize("name", [name for name in RANGES if name.startswith("back_")])
-def test_the_background_changes_nothing_in_the_face(name: str) -> None:
-    shown = {"back_saturation": 0.6, "back_slope": 1.0, "back_clutter": 1.0, name: 0.0}
-    changed = change(facing(64, **shown), **{name: 0.6})
-    assert changed[:8].max() > 20
-    assert changed[26:46, 18:30].max() == 0
+def test_the_ends_of_every_range_are_within_it() -> None:
+    two = sampling.sample(2, seed=0)
+    for name, ends in RANGES.items():
+        value = torch.tensor(ends, dtype=torch.float32)
+        assert getattr(replace(two, **{name: value}), name) is value
 
 
-def test_noise_changes_no_mean() -> None:
-    without = facing(64, back_value=0.5)
-    noisy = given(without, noise=0.02)
-    drawn = render.render(noisy).float() - render.render(without).float()
-    assert drawn.std() > 3
-    assert drawn.mean().abs() < 0.1
+def test_a_value_beyond_any_range_is_refused() -> None:
+    one = sampling.sample(1, seed=0)
+    for name, (low, high) in RANGES.items():
+        for value in (low - 1.0, high + 1.0):
+            wrong = torch.tensor([value])
+            message = refusal(lambda name=name, wrong=wrong: replace(one, **{name: wrong}))  # type: ignore[misc]
+            assert message.startswith(f"{name} is {value:g}; it must lie between")
 
 
-def test_darker_skin_is_darker() -> None:
-    people = facing(8)
-    tones = [given(people, skin_tone=float(tone)) for tone in torch.linspace(0, 1, 9)]
-    bright = [float(render.render(p)[:, :, 22:52, 18:30].float().mean()) for p in tones]
-    assert bright == sorted(bright, reverse=True)
+def test_some_of_the_faces_are_chosen_by_slice_index_or_mask() -> None:
+    faces = sampling.sample(4, seed=0)
+    chosen = (faces[1:3], faces[torch.tensor([1, 2])], faces[torch.tensor([False, True] * 2)])
+    assert [len(some) for some in chosen] == [2, 2, 2]
+    assert torch.equal(chosen[0].yaw, faces.yaw[1:3])
+    assert torch.equal(chosen[1].hat, faces.hat[1:3])
+    assert torch.equal(chosen[2].smile, faces.smile[1::2])
 
 
-# --- a head that turns, in light from a side
+# --- traversals
 
 
-def middle(people: Factors, columns: slice, **told: float) -> Tensor:
-    """The column about which each face changes, within these columns."""
-    drawn = render.render(people).float() - render.render(given(people, **told)).float()
-    weight = drawn.abs().sum(dim=(1, 2))[:, columns]
-    place = torch.arange(48.0)[columns]
-    return (weight * place).sum(dim=1) / weight.sum(dim=1)
+def test_a_traversal_changes_its_factor_alone() -> None:
+    for name in RANGES:
+        faces = traverse(example_face(name), name, steps=5)
+        changed = [other for other in RANGES if getattr(faces, other).unique().numel() > 1]
+        assert changed == [name]
 
 
-@pytest.mark.parametrize("turn", [-35.0, -20.0, 20.0, 35.0])
-def test_the_far_half_of_a_turned_face_is_narrower(turn: float) -> None:
-    people = facing(32, hair_length=0, fringe=0, eye_open=0.1, yaw=turn, nose_width=0.8)
-    nose = middle(people, slice(0, 48), nose_width=1.4)
-    at = int(nose.mean())
-    left = nose - middle(people, slice(0, at), eye_open=1.0)
-    right = middle(people, slice(at, 48), eye_open=1.0) - nose
-    near, far = (left, right) if turn > 0 else (right, left)
-    assert (far < 0.8 * near).all()
+def test_every_factor_is_seen_on_its_example_face() -> None:
+    unseen = []
+    for name in RANGES:
+        faces = render.render(traverse(example_face(name), name, steps=3)).int()
+        if (faces - faces[0]).abs().max() <= 8:
+            unseen.append(name)
+    assert not unseen
 
 
-@pytest.mark.parametrize("turn", [15.0, 30.0, 45.0])
-def test_a_turned_head_is_the_mirror_of_one_turned_the_other_way(turn: float) -> None:
-    right = render.render(facing(16, yaw=turn)).float()
-    left = render.render(facing(16, yaw=-turn)).float()
-    assert (right - left.flip(-1)).abs().mean() < 0.25 * (right - left).abs().mean()
+def test_a_code_runs_over_its_whole_numbers() -> None:
+    for name in CODES:
+        values = getattr(traverse(example_face(name), name, steps=9), name)
+        assert values.tolist() == list(range(int(RANGES[name][1]) + 1))
 
 
-def test_faces_are_less_symmetrical_the_further_they_turn() -> None:
-    uneven = []
-    for turn in (0.0, 15.0, 30.0, 45.0):
-        mean = render.render(facing(32, yaw=turn)).float().mean(dim=0)
-        uneven.append(float((mean - mean.flip(-1)).abs().mean()))
-    assert uneven == sorted(uneven)
-    assert uneven[-1] > 3 * uneven[0]
+def test_a_factor_runs_from_end_to_end_of_its_range() -> None:
+    assert traverse(example_face("yaw"), "yaw", steps=4).yaw.tolist() == [-45, -15, 15, 45]
 
 
-@pytest.mark.parametrize("strength", [0.25, 0.75])
-def test_the_side_towards_the_light_is_brighter(strength: float) -> None:
-    slope = []
-    for azimuth in (-60, -30, 0, 30, 60):
-        people = facing(32, light_azimuth=azimuth, light_strength=strength)
-        face = render.render(people)[:, :, 34:46].float().mean(dim=(0, 1, 2))
-        slope.append(float(face[25:33].mean() - face[15:23].mean()))
-    assert slope == sorted(slope)
-    assert slope[-1] > 10 * strength > -10 * strength > slope[0]
+def test_any_face_can_be_traversed() -> None:
+    face = sampling.sample(1, seed=7)
+    faces = traverse(face, "smile", steps=2)
+    assert torch.equal(faces.yaw, face.yaw.expand(2))
+    assert render.render(faces).shape == (2, 3, 64, 48)
+    assert render.render(traverse(face, "size", steps=1)).shape == (1, 3, 64, 48)
 
 
-# --- nothing is cut off
+def test_an_unknown_factor_is_refused_with_the_known_ones() -> None:
+    message = refusal(lambda: traverse(example_face("yaw"), "nose", steps=3))
+    assert "there is no factor 'nose'" in message
+    assert "nose_length, nose_width" in message
 
 
-@pytest.fixture(scope="module")
-def extreme() -> tuple[Factors, Tensor]:
-    factors = anywhere(576)
-    return factors, render.render(factors)
-
-
-@pytest.mark.parametrize("window", ["EARS", "BODY", "FALL", "CROWN", "HATS"])
-def test_nothing_is_cut_off_by_the_rows_it_is_drawn_in(
-    extreme: tuple[Factors, Tensor], window: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    factors, drawn = extreme
-    module = features if hasattr(features, window) else hair_and_hats
-    monkeypatch.setattr(module, window, slice(0, IMAGE_SHAPE[1]))
-    assert (render.render(factors).int() - drawn.int()).abs().max() <= 2
-
-
-@pytest.mark.parametrize("name", ["draw_ear", "draw_beard", "draw_eyes", "draw_mouth"])
-def test_nothing_is_cut_off_where_a_part_of_the_head_is_drawn(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The part is drawn on the whole head: where it is not drawn otherwise, nothing changes."""
-    heads: list[tuple[features.Skull, Tensor]] = []
-    beyond: list[float] = []
-    some, draw = features.Skull.some, getattr(features, name)
-
-    def noted(head: features.Skull, where: Tensor) -> features.Skull:
-        heads.append((head, where))
-        return some(head, where)
-
-    def everywhere(s: features.Skull, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:
-        head, where = heads[-1]
-        before = torch.full((3, len(head.x)), 0.5)
-        after = before.clone()
-        draw(head, after, before, hair)
-        changed = (after - before).abs().amax(dim=0)
-        changed[where] = 0
-        changed[head.z < 0] *= name == "draw_ear"  # the back of the head is hidden
-        beyond.append(float(changed.max()))
-        draw(s, albedo, skin, hair)
-
-    monkeypatch.setattr(features.Skull, "some", noted)
-    monkeypatch.setattr(features, name, everywhere)
-    render.draw(anywhere(192))
-    assert max(beyond) < 0.01
+def test_more_faces_than_one_are_refused() -> None:
+    assert "2 faces were given" in refusal(lambda: traverse(sampling.sample(2, 0), "yaw", 3))

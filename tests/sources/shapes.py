@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from vaelib.faces import render
+from vaelib.faces.attributes import ATTRIBUTE_NAMES
 
 ATTRIBUTE_TEXT, ATTRIBUTE_TABLE = "list_attr_celeba.txt", "list_attr_celeba.csv"
 PARTITION_TEXT, PARTITION_TABLE = "list_eval_partition.txt", "list_eval_partition.csv"
@@ -65,7 +66,7 @@ def procedural(count: int, size: tuple[int, int] = (178, 218)) -> Copy:
         large.save(encoded, "JPEG", quality=90)
         photos[f"{number:06}.jpg"] = encoded.getvalue()
     split = np.repeat([0, 1, 2], [count - 2 * (count // 10), count // 10, count // 10])
-    return Copy(photos, render.ATTRIBUTES, attributes.tolist(), split.tolist())
+    return Copy(photos, ATTRIBUTE_NAMES, attributes.tolist(), split.tolist())
 
 
 def torchvision(copy: Copy, folder: Path) -> Path:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelib.data import FaceSet, evenly_spaced, flip, to_float
-from vaelib.faces import render as procedural
+from vaelib.faces import sampling
 
 BATCH_SIZE = 128
 MAX_HELD_OUT = 4_000  # faces of the held-out set
@@ -78,7 +78,7 @@ def _standardised_factors(faces: FaceSet) -> Tensor:
     """FACTORS of all faces, (N, factors), standardised over training faces; else zeros."""
     if faces.kind != "synthetic":
         return torch.zeros(len(faces.images), len(FACTORS))
-    drawn = procedural.sample(len(faces.images), 0)  # as `prepare` draws them
+    drawn = sampling.sample(len(faces.images), 0)  # as `prepare` draws them
     factors = torch.stack([getattr(drawn, name) for name in FACTORS], dim=1)
     train_factors = factors[faces.train]
     return (factors - train_factors.mean(dim=0)) / train_factors.std(dim=0)

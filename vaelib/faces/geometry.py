@@ -30,18 +30,18 @@ def per_image(values: Tensor) -> Tensor:
     return values[:, None, None]
 
 
-def step(x: Tensor) -> Tensor:
+def smoothstep(x: Tensor) -> Tensor:
     """0 below 0, 1 above 1, smooth in between."""
     x = x.clamp(0, 1)
     return x * x * (3 - 2 * x)
 
 
-def inside(distance: Tensor, soft: float = 1.0) -> Tensor:
+def coverage(distance: Tensor, soft: float = 1.0) -> Tensor:
     """How much of a pixel a shape covers whose edge is this far away (positive: inside)."""
     return (distance / soft + 0.5).clamp(0, 1)
 
 
-def bell(x: Tensor, y: Tensor | float = 0.0) -> Tensor:
+def bump(x: Tensor, y: Tensor | float = 0.0) -> Tensor:
     """A round bump like exp(-x^2 - y^2), but 0 beyond a distance of 2; and four times as fast."""
     near = (1 - 0.25 * (x * x + y * y)).clamp(min=0).square()
     return near * near
@@ -52,22 +52,22 @@ def rgb(red: float, green: float, blue: float) -> Tensor:
     return torch.tensor([[red], [green], [blue]]) / 255
 
 
-def palette(colours: tuple[tuple[int, int, int], ...], where: Tensor) -> Tensor:
+def palette_colour(colours: tuple[tuple[int, int, int], ...], where: Tensor) -> Tensor:
     """Colours (3, n) in 0 - 1, `where` (n,) in 0 - 1 of the way along the list."""
     table = torch.tensor(colours, dtype=torch.float32).T / 255
-    place = where * (len(colours) - 1)
-    low = place.floor().clamp(0, len(colours) - 2).long()
-    return torch.lerp(table[:, low], table[:, low + 1], place - low)
+    position = where * (len(colours) - 1)
+    low = position.floor().clamp(0, len(colours) - 2).long()
+    return torch.lerp(table[:, low], table[:, low + 1], position - low)
 
 
-def hue(angle: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+def hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     """Colours (3, n) from hue, saturation and value (n,), each in 0 - 1."""
-    third = torch.tensor([[0.0], [2 / 3], [1 / 3]])
-    wave = ((angle + third) % 1 * 6 - 3).abs().sub(1).clamp(0, 1)
+    thirds = torch.tensor([[0.0], [2 / 3], [1 / 3]])
+    wave = ((hue + thirds) % 1 * 6 - 3).abs().sub(1).clamp(0, 1)
     return value * (1 - saturation * (1 - wave))
 
 
-def everywhere(colours: Tensor) -> Tensor:
+def per_image_colour(colours: Tensor) -> Tensor:
     """Colours (3, n), one for each image, to stand beside pictures (3, n, h, w)."""
     return colours[..., None, None]
 
@@ -91,13 +91,13 @@ def to_head(yaw: Tensor, pitch: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Vect
 class Plane:
     """The image plane (n, 64, 48), and where each pixel's line of sight passes the head."""
 
-    px: Tensor  # position about the head's centre, roll undone
-    py: Tensor
+    x: Tensor  # position about the head's centre, roll undone
+    y: Tensor
     start: Vector  # a point of the line; divided by its half axes the head is the unit sphere
-    away: Tensor  # squared distance of the line from the head's centre: 1 on the outline
-    along: Tensor  # how far the start is from the point nearest to the centre
-    ray: Vector  # (n, 1, 1): the direction of sight, divided by the same half axes
-    grown: Tensor  # (n,): the radius of the hair
+    ray: Vector  # (n, 1, 1): the direction of the line, divided by the same half axes
+    distance2: Tensor  # squared distance of the line from the head's centre: 1 on the outline
+    depth: Tensor  # how far the start is from the point nearest to the centre
+    hair_radius: Tensor  # (n,)
 
 
 def place_head(f: Factors) -> Plane:
@@ -107,59 +107,38 @@ def place_head(f: Factors) -> Plane:
     y = torch.arange(HEIGHT).view(1, -1, 1) + 0.5 - EYE_LINE - per_image(f.shift_y)
     x, y = x / per_image(f.size), y / per_image(f.size)
     # CelebA is aligned by the eyes: a turned head swings about them, not about its centre.
-    px = roll.cos() * x + (roll.sin() * y + 0.8 * HALF_DEPTH * yaw.sin() * pitch.cos())
-    py = roll.cos() * y - (roll.sin() * x + 0.9 * HALF_DEPTH * pitch.sin())
-    shape = 1 + per_image(f.jaw_width) * step(py / 12) + 0.2 * step(py / -16)
-    flat = px / shape
+    head_x = roll.cos() * x + (roll.sin() * y + 0.8 * HALF_DEPTH * yaw.sin() * pitch.cos())
+    head_y = roll.cos() * y - (roll.sin() * x + 0.9 * HALF_DEPTH * pitch.sin())
+    # The head is no ellipsoid: what is read off one at (ex, ey) is drawn at (head_x, head_y).
+    widening = per_image(f.jaw_width) * smoothstep(head_y / 12)
+    ex = head_x / (1 + widening + 0.2 * smoothstep(head_y / -16))
     chin = per_image(f.jaw_length) / HALF_HEIGHT
-    lower = py * (1 - chin / (1 + chin) * step(py / 14))
-    deep = torch.where(py < 0, 1.09 * py, lower)  # eyes lie below the middle of head and hair
-    half, zero = per_image(f.face_width), torch.zeros_like(yaw)
-    ahead = yaw.sin() * flat
-    start = (
-        flat * (yaw.cos() / half),
-        (pitch.cos() * deep + pitch.sin() * ahead) / HALF_HEIGHT,
-        (pitch.cos() * ahead - pitch.sin() * deep) / HALF_DEPTH,
-    )
-    ray = _ray(f)
-    long = ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2
-    u, v, w = start
-    along = u * ray[0] + v * ray[1] + w * ray[2] + zero
-    away = u * u + v * v + w * w - along * along / long
-    grown = 1 + f.hair_volume + 0.05 * (f.hair_style == CURLY)
-    return Plane(px, py, start, away, along, ray, grown)
-
-
-def _ray(f: Factors) -> Vector:
-    """Direction of sight (n, 1, 1) where the head is the unit sphere."""
-    yaw, pitch = per_image(f.yaw).deg2rad(), per_image(f.pitch).deg2rad()
+    below = head_y * (1 - chin / (1 + chin) * smoothstep(head_y / 14))
+    ey = torch.where(head_y < 0, 1.09 * head_y, below)  # eyes lie below the middle of the head
+    ahead = yaw.sin() * ex
+    u = ex * (yaw.cos() / per_image(f.face_width))
+    v = (pitch.cos() * ey + pitch.sin() * ahead) / HALF_HEIGHT
+    w = (pitch.cos() * ahead - pitch.sin() * ey) / HALF_DEPTH
     zero = torch.zeros_like(yaw)
     rx, ry, rz = to_head(yaw, pitch, zero, zero, zero + 1)
-    return rx / per_image(f.face_width), ry / HALF_HEIGHT, rz / HALF_DEPTH
+    ray = (rx / per_image(f.face_width), ry / HALF_HEIGHT, rz / HALF_DEPTH)
+    depth = u * ray[0] + v * ray[1] + w * ray[2] + zero
+    distance2 = u * u + v * v + w * w - depth * depth / _squared_length(ray)
+    hair_radius = 1 + f.hair_volume + 0.05 * (f.hair_style == CURLY)
+    return Plane(head_x, head_y, (u, v, w), ray, distance2, depth, hair_radius)
 
 
+def _squared_length(vector: Vector) -> Tensor:
+    return vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2
+
+
+@dataclass(frozen=True)
 class Pixels:
-    """Some pixels of some faces, in one list; `pixels.yaw` is (p,), the yaw at each of them."""
+    """Some pixels of some faces, in one list of length p."""
 
-    def __init__(self, f: Factors, chosen: Tensor, images: Tensor | None = None) -> None:
-        """chosen: bool (n, 64, 48), or (k, 64, 48) for those of the images only."""
-        found = chosen.flatten().nonzero().flatten()
-        self.image = found // (HEIGHT * WIDTH)
-        self.flat = found  # positions in all images' pixels
-        if images is not None:
-            place = found - self.image * (HEIGHT * WIDTH)
-            self.image = images.index_select(0, self.image)
-            self.flat = self.image * (HEIGHT * WIDTH) + place
-        self.faces = f
-
-    def __getattr__(self, name: str) -> Tensor:
-        values: Tensor = getattr(self.faces, name).index_select(0, self.image)
-        setattr(self, name, values)
-        return values
-
-    def of(self, plane: Tensor) -> Tensor:
-        """What a plane (n, 64, 48) is at these pixels."""
-        return plane.reshape(-1).index_select(0, self.flat)
+    faces: Factors
+    image: Tensor  # which face a pixel belongs to
+    position: Tensor  # of the pixel among those of all faces, (n, 64, 48) flattened
 
     def at(self, per_face: Tensor) -> Tensor:
         """What a value (n,) of the faces is at these pixels."""
@@ -169,50 +148,71 @@ class Pixels:
         """Colours (3, p) at these pixels, of colours (3, n) of the faces."""
         return per_face.index_select(1, self.image)
 
+    def of(self, plane: Tensor) -> Tensor:
+        """What a plane (n, 64, 48) is at these pixels."""
+        return plane.reshape(-1).index_select(0, self.position)
+
     def take(self, image: Tensor) -> Tensor:
         """A copy (3, p) of these pixels of pictures (3, n, 64, 48)."""
-        return image.view(3, -1).index_select(1, self.flat)
+        return image.view(3, -1).index_select(1, self.position)
 
     def put(self, image: Tensor, part: Tensor) -> None:
         """Write these pixels back."""
-        image.view(3, -1).index_copy_(1, self.flat, part)
+        image.view(3, -1).index_copy_(1, self.position, part)
 
-    def some(self, where: Tensor) -> "Pixels":
+    def select(self, indices: Tensor) -> "Pixels":
         """Those of the pixels at these positions in the list."""
-        few = Pixels.__new__(Pixels)
-        few.flat, few.image = (part.index_select(0, where) for part in (self.flat, self.image))
-        few.faces = self.faces
-        return few
+        image, position = self.image, self.position
+        return Pixels(self.faces, image.index_select(0, indices), position.index_select(0, indices))
 
 
-def meet(p: Pixels, plane: Plane, radius: Tensor | float) -> Vector:
+def pixels_where(f: Factors, mask: Tensor, images: Tensor | None = None) -> Pixels:
+    """The pixels that a mask marks: bool (n, 64, 48), or (k, 64, 48) for k of the images only."""
+    position = mask.flatten().nonzero().flatten()
+    image = position // (HEIGHT * WIDTH)
+    if images is not None:
+        within = position - image * (HEIGHT * WIDTH)
+        image = images.index_select(0, image)
+        position = image * (HEIGHT * WIDTH) + within
+    return Pixels(f, image, position)
+
+
+def intersect_sphere(p: Pixels, plane: Plane, radius: Tensor | float) -> Vector:
     """The foremost point of a sphere of this radius, where the head is the unit sphere."""
-    ray = [p.at(part.flatten()) for part in plane.ray]
-    long = ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2
-    depth = ((radius * radius - p.of(plane.away)).clamp(min=0) * long).sqrt() - p.of(plane.along)
-    depth = depth / long
-    u, v, w = (p.of(s) + r * depth for s, r in zip(plane.start, ray, strict=True))
-    return u, v, w
+    rx, ry, rz = (p.at(component.flatten()) for component in plane.ray)
+    length2 = _squared_length((rx, ry, rz))
+    half_chord2 = (radius * radius - p.of(plane.distance2)).clamp(min=0)
+    depth = (half_chord2 * length2).sqrt() - p.of(plane.depth)
+    depth = depth / length2
+    u, v, w = plane.start
+    return p.of(u) + rx * depth, p.of(v) + ry * depth, p.of(w) + rz * depth
 
 
-def off_centre(p: Pixels, plane: Plane) -> Tensor:
+def distance_from_centre(p: Pixels, plane: Plane) -> Tensor:
     """Distance (p,) of the line of sight from the head's centre: 1 on the outline."""
-    return p.of(plane.away).clamp(min=1e-6).sqrt()
+    return p.of(plane.distance2).clamp(min=1e-6).sqrt()
 
 
-def covered(distance: Tensor) -> Tensor:
+def head_coverage(distance: Tensor) -> Tensor:
     """How much of a pixel the head covers whose line of sight is so far from its centre."""
-    return inside((1 - distance) * 11.5, 1.3)
+    return coverage((1 - distance) * 11.5, 1.3)
 
 
-def lit(p: Pixels, nx: Tensor, ny: Tensor, nz: Tensor) -> Tensor:
+def lighting(p: Pixels, nx: Tensor, ny: Tensor, nz: Tensor) -> Tensor:
     """Brightness of a surface with this (unnormalised) normal, soft as under a large lamp."""
     f = p.faces
     azimuth, height = f.light_azimuth.deg2rad(), f.light_height.deg2rad()
-    towards = (azimuth.sin() * height.cos(), -height.sin(), azimuth.cos() * height.cos())
-    lx, ly, lz = (p.at(c) for c in to_head(f.yaw.deg2rad(), f.pitch.deg2rad(), *towards))
+    x, y, z = azimuth.sin() * height.cos(), -height.sin(), azimuth.cos() * height.cos()
+    light = to_head(f.yaw.deg2rad(), f.pitch.deg2rad(), x, y, z)
+    lx, ly, lz = (p.at(component) for component in light)
     facing = (nx * lx + ny * ly + nz * lz) * torch.rsqrt(nx * nx + ny * ny + nz * nz + 1e-6)
-    return 1.02 + p.light_strength * (1.15 * step((facing + 0.35) / 1.35) - 1)
+    return 1.02 + p.at(f.light_strength) * (1.15 * smoothstep((facing + 0.35) / 1.35) - 1)
+
+
+def side_light(f: Factors, x: Tensor) -> Tensor:
+    """Brightness of what is not modelled in depth: it falls off away from the light."""
+    slant = 1 - per_image(f.light_azimuth).deg2rad().sin() * x / 9
+    return 1 - 0.32 * per_image(f.light_strength) * slant
 
 
 def background(f: Factors) -> Tensor:
@@ -224,8 +224,8 @@ def background(f: Factors) -> Tensor:
     blobs = torch.cos(9 * x + 7 * place) * torch.cos(7 * y + 4 * x + 11 * place)
     panel = torch.tanh(24 * (x - 0.45 * torch.cos(5 * place) + 0.2 * torch.sin(turn) * y))
     clutter = per_image(f.back_clutter) * (0.22 * blobs + 0.16 * panel)
-    wall = hue(f.back_hue, f.back_saturation, f.back_value) * rgb(262, 255, 246)
-    other = hue((f.back_hue + 0.45) % 1, f.back_saturation, 0.9 - 0.6 * f.back_value)
-    picture = everywhere(wall) * (1 + 0.9 * slope + clutter)
-    paint(picture, everywhere(other), step(2.2 * clutter))
+    wall = hsv(f.back_hue, f.back_saturation, f.back_value) * rgb(262, 255, 246)
+    other = hsv((f.back_hue + 0.45) % 1, f.back_saturation, 0.9 - 0.6 * f.back_value)
+    picture = per_image_colour(wall) * (1 + 0.9 * slope + clutter)
+    paint(picture, per_image_colour(other), smoothstep(2.2 * clutter))
     return picture

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vaelib.config import FACE_BYTES, IMAGE_SHAPE
 from vaelib.faces import render
+from vaelib.faces.attributes import ATTRIBUTE_NAMES
 from vaelib.sources import annotations, cache, inspect
 from vaelib.sources.cache import ATTRIBUTES, IMAGES, SPLIT
 from vaelib.sources.layouts import Source
@@ -85,7 +86,7 @@ def prepare(source: Source, count: int, folder: Path) -> None:
     broken: list[str] = []
     if source.kind == "synthetic":
         images, attributes = render.generate(count, 0)
-        names = render.ATTRIBUTES
+        names = ATTRIBUTE_NAMES
         np.save(folder / IMAGES, images)
         split = annotations.split_by_hash([str(number) for number in range(count)])
     else:
