@@ -1,4 +1,4 @@
-"""The README's tables of execution, from the results that lie beside this file.
+"""The README's tables of speed, from the results that lie beside this file.
 
     python -m benchmarks.tables
 
@@ -23,7 +23,7 @@ def results() -> list[dict[str, Any]]:
     return [result for result in read if "ratio_tutorial" in result]
 
 
-def execution(measured: list[dict[str, Any]]) -> str:
+def speed(measured: list[dict[str, Any]]) -> str:
     """Markdown: a row per machine, each ratio against its peer in the same run."""
     rows = [
         (
@@ -70,7 +70,7 @@ def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def main() -> None:
     measured = results()
-    print(execution(measured), plan(measured), sep="\n\n")
+    print(speed(measured), plan(measured), sep="\n\n")
 
 
 if __name__ == "__main__":

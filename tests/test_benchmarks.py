@@ -127,7 +127,7 @@ def test_the_readme_has_the_tables_that_the_results_give() -> None:
     readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     measured = tables.results()
     assert measured
-    assert tables.execution(measured) in readme
+    assert tables.speed(measured) in readme
     assert tables.plan(measured) in readme
 
 

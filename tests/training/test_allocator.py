@@ -11,14 +11,14 @@ from vaelib.training import allocator
 MEGABYTES = """
 from pathlib import Path
 import torch
-from vaelib import memory
+from vaelib.training.allocator import memory_kept
 
 def megabytes():
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) // 1024
 
 before = megabytes()
-with memory.kept():
+with memory_kept():
     large = [torch.zeros(2**20) for _ in range(50)]
     del large
     kept = megabytes()
@@ -26,7 +26,7 @@ print(before, kept, megabytes())
 """
 
 
-@pytest.mark.skipif(not allocator.can_be_kept(), reason="needs glibc")
+@pytest.mark.skipif(not allocator.can_keep_memory(), reason="needs glibc")
 def test_freed_memory_is_kept_in_the_block_and_given_back_at_its_end() -> None:
     command = [sys.executable, "-c", MEGABYTES]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

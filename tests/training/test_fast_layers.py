@@ -1,79 +1,148 @@
-"""What takes less time on a CPU is the same convolution, with the same gradients."""
+"""The faster layers compute the same function, with the same gradients and the same weights."""
+
+import copy
+from collections.abc import Iterator
+from typing import NamedTuple, get_args
 
 import pytest
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from vaelib.model import TABLE_1, TABLE_2, LayerSpec
-from vaelib.training.fast_layers import SMALL, Convolution, TransposedConvolution
-
-Kind = type[Convolution] | type[TransposedConvolution]
-
-# Kind, row of the table, and the size of its input, where the smaller side has few pixels.
-SMALL_ONES = [
-    (Convolution, TABLE_1[6], (8, 6)),
-    (Convolution, TABLE_1[7], (4, 3)),
-    (TransposedConvolution, TABLE_2[0], (4, 3)),
-    (TransposedConvolution, TABLE_2[1], (4, 3)),
-    (TransposedConvolution, TABLE_2[3], (8, 6)),
-]
+from vaelib.config import Norm
+from vaelib.model import TABLE_1, TABLE_2, VAE, LayerSpec
+from vaelib.training.fast_layers import (
+    SMALL_PIXELS,
+    Convolution,
+    InstanceNormReLU,
+    TransposedConvolution,
+    accelerate,
+)
 
 
-def gradients(
-    kind: Kind, row: LayerSpec, size: tuple[int, int], dtype: torch.dtype
-) -> tuple[Convolution | TransposedConvolution, Tensor, Tensor, Tensor]:
-    """The layer, its output, and the gradients of its input and weights."""
-    torch.manual_seed(0)
-    layer = kind(*row, 1)
-    x = torch.randn(2, row.channels_in, *size)
-    layer, x = layer.to(dtype), x.to(dtype).requires_grad_()
+class Case(NamedTuple):
+    """A convolution of a table, and the size of its input; its smaller side has few pixels."""
+
+    transposed: bool
+    row: LayerSpec
+    size: tuple[int, int]
+
+
+SMALL = (
+    Case(False, TABLE_1[6], (8, 6)),
+    Case(False, TABLE_1[7], (4, 3)),
+    Case(True, TABLE_2[0], (4, 3)),
+    Case(True, TABLE_2[1], (4, 3)),
+    Case(True, TABLE_2[3], (8, 6)),
+)
+
+
+class Pass(NamedTuple):
+    """What a layer computes, forward and backward."""
+
+    output: Tensor
+    input_gradient: Tensor
+    weight_gradient: Tensor
+
+
+def run(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Pass:
+    x = x.clone().requires_grad_()
     y = layer(x)
-    generator = torch.Generator().manual_seed(1)
-    back = torch.randn(y.shape, generator=generator).to(dtype)
-    return layer, y, *torch.autograd.grad(y, (x, layer.weight), back)
+    upstream = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(y.dtype)
+    return Pass(y, *torch.autograd.grad(y, (x, layer.weight), upstream))
 
 
-def off(found: Tensor, wanted: Tensor) -> float:
-    """Distance, as a share of what is wanted."""
-    return float((found.double() - wanted.double()).norm() / wanted.double().norm())
-
-
-@pytest.mark.parametrize(("kind", "row", "size"), SMALL_ONES)
-def test_small_features_in_bfloat16_have_the_outputs_and_gradients_of_float32(
-    kind: Kind, row: LayerSpec, size: tuple[int, int]
-) -> None:
-    wanted, found = (gradients(kind, row, size, dtype) for dtype in (torch.float32, torch.bfloat16))
-    assert type(found[1].grad_fn).__name__ == "_SmallBackward"
-    for one, other in zip(found[1:], wanted[1:], strict=True):
-        assert one.shape == other.shape
-        assert off(one.detach(), other.detach()) < 0.01
-
-
-@pytest.mark.parametrize("kind", [Convolution, TransposedConvolution])
-@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, (4, 3)), (torch.bfloat16, (32, 24))])
-def test_all_else_is_left_to_the_library(
-    kind: Kind, dtype: torch.dtype, size: tuple[int, int]
-) -> None:
-    _, y, _, _ = gradients(kind, LayerSpec(8, 8, 4, 2), size, dtype)
-    assert "Convolution" in type(y.grad_fn).__name__
-
-
-@pytest.mark.parametrize("kind", [Convolution, TransposedConvolution])
-def test_a_stride_of_no_table_is_left_to_the_library(kind: Kind) -> None:
-    assert 3 not in SMALL
-    _, y, _, _ = gradients(kind, LayerSpec(8, 8, 3, 3), (4, 3), torch.bfloat16)
-    assert "Convolution" in type(y.grad_fn).__name__
-
-
-@pytest.mark.parametrize(("kind", "row", "size"), SMALL_ONES[:3])
-def test_the_bias_is_counted_and_never_added(
-    kind: Kind, row: LayerSpec, size: tuple[int, int]
-) -> None:
-    layer, y, _, _ = gradients(kind, row, size, torch.float32)
-    plain = functional.conv2d if kind is Convolution else functional.conv_transpose2d
+def fast_layer(case: Case) -> Convolution | TransposedConvolution:
     torch.manual_seed(0)
-    kind(*row, 1)
-    x = torch.randn(2, row.channels_in, *size)
-    assert layer.bias is not None
-    torch.testing.assert_close(y, plain(x, layer.weight, None, row.stride, 1))
+    kind = TransposedConvolution if case.transposed else Convolution
+    return kind(*case.row, padding=1)
+
+
+def an_input(case: Case) -> Tensor:
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(2, case.row.channels_in, *case.size, generator=generator)
+
+
+def cases_and_dtypes() -> Iterator[tuple[Case, torch.dtype]]:
+    """Those that are left to torch: float32, large feature maps, strides of no table."""
+    for transposed in (False, True):
+        yield Case(transposed, LayerSpec(8, 8, 4, 2), (4, 3)), torch.float32
+        yield Case(transposed, LayerSpec(8, 8, 4, 2), (32, 24)), torch.bfloat16
+        yield Case(transposed, LayerSpec(8, 8, 3, 3), (4, 3)), torch.bfloat16
+
+
+def test_small_feature_maps_in_bfloat16_have_outputs_and_gradients_of_float32() -> None:
+    for case in SMALL:
+        expected = run(fast_layer(case), an_input(case))
+        found = run(fast_layer(case).bfloat16(), an_input(case).bfloat16())
+        assert type(found.output.grad_fn).__name__ == "SmallConvolutionBackward"
+        for value, target in zip(found, expected, strict=True):
+            assert value.shape == target.shape
+            error = (value.double() - target.double()).norm() / target.double().norm()
+            assert error < 0.01, case
+
+
+def test_all_else_is_left_to_torch() -> None:
+    assert 3 not in SMALL_PIXELS
+    for case, dtype in cases_and_dtypes():
+        found = run(fast_layer(case).to(dtype), an_input(case).to(dtype))
+        assert "ConvolutionBackward" in type(found.output.grad_fn).__name__
+        assert not type(found.output.grad_fn).__name__.startswith("Small")
+
+
+def test_the_bias_is_not_added() -> None:
+    for case in SMALL:
+        layer, x = fast_layer(case), an_input(case)
+        without = copy.deepcopy(layer)
+        assert without.bias is not None
+        without.bias.data += 1
+        torch.testing.assert_close(layer(x), without(x), rtol=0, atol=0)
+
+
+def test_an_instance_norm_with_relu_is_torchs() -> None:
+    for size in ((4, 3), (8, 6), (32, 24)):
+        x = torch.randn(2, 16, *size, dtype=torch.float64) * 3 + 1
+        expected = torch.relu(nn.functional.instance_norm(x))
+        torch.testing.assert_close(InstanceNormReLU()(x).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_an_accelerated_model_is_the_same_function_with_the_same_gradients(norm: Norm) -> None:
+    torch.manual_seed(0)
+    plain = VAE(8, norm)
+    fast = accelerate(copy.deepcopy(plain))
+    x, noise = torch.rand(4, 3, 64, 48) * 2 - 1, torch.randn(4, 8)
+    outputs, gradients = [], []
+    for model in (plain, fast):
+        reconstruction, mu, logvar = model(x, noise)
+        loss = (reconstruction * x).mean() + mu.square().mean() + logvar.square().mean()
+        gradients.append(torch.autograd.grad(loss, list(model.parameters()), allow_unused=True))
+        outputs.append((reconstruction, mu, logvar))
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-4)
+    for name, found, expected in zip(plain.state_dict(), *gradients[::-1], strict=False):
+        if found is not None:  # a bias that is not added has no gradient
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_acceleration_keeps_the_weights_their_names_and_their_shapes(norm: Norm) -> None:
+    model = VAE(8, norm)
+    before = {name: weight.data_ptr() for name, weight in model.named_parameters()}
+    keys = list(model.state_dict())
+    accelerate(model)
+    assert {name: weight.data_ptr() for name, weight in model.named_parameters()} == before
+    assert list(model.state_dict()) == keys
+
+
+def test_every_convolution_before_an_instance_norm_is_swapped() -> None:
+    layers = [*accelerate(VAE(8)).encoder.convolutions]
+    assert [type(layer) for layer in layers[:3]] == [Convolution, InstanceNormReLU, nn.Identity]
+    assert not [layer for layer in layers if type(layer) in (nn.Conv2d, nn.InstanceNorm2d)]
+
+
+def test_acceleration_draws_no_random_numbers() -> None:
+    model = VAE(8)
+    torch.manual_seed(3)
+    accelerate(model)
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(1))

@@ -1,7 +1,7 @@
-"""Memory that one step frees is kept for the next, where the C library can be told so.
+"""Freed memory stays with the process for the next step, where the C library offers that.
 
-glibc gives large blocks back to the system at once, and every page that is asked for again costs
-the time to clear it.
+glibc returns large blocks to the system at once, and every page that is asked for again costs the
+time to clear it.
 """
 
 import ctypes
@@ -15,14 +15,14 @@ M_MMAP_MAX, MMAP_MAX = -4, 65_536
 NEVER = -1
 
 
-def can_be_kept() -> bool:
-    """Whether this process has an allocator that can be told."""
+def can_keep_memory() -> bool:
+    """Whether this process has an allocator with these settings."""
     return platform.libc_ver()[0] == "glibc"
 
 
 @contextmanager
-def kept() -> Iterator[None]:
-    """What is freed in this block stays with this process until the block ends."""
+def memory_kept() -> Iterator[None]:
+    """Memory freed in this block stays with the process until the block ends."""
     library = ctypes.CDLL(None)
     library.mallopt(M_MMAP_MAX, 0)
     library.mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -20,6 +20,7 @@ from torch import Tensor
 from vaelib.config import Experiment
 from vaelib.model import VAE, new_model
 from vaelib.support import files
+from vaelib.training.fast_layers import accelerate
 from vaelib.training.runs import HistoryRow
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,7 +45,7 @@ class TrainingState:
 
 def initial_state(experiment: Experiment, device: torch.device) -> TrainingState:
     """The state before the first step."""
-    model = new_model(experiment).to(device)
+    model = accelerate(new_model(experiment)).to(device)
     on_gpu = device.type == "cuda"  # where a step may be captured as a graph
     optimizer = torch.optim.Adam(
         model.parameters(), lr=experiment.learning_rate, fused=True, capturable=on_gpu

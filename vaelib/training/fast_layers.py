@@ -1,104 +1,172 @@
-"""The convolutions of the network that stand before a norm over each channel: instance or batch.
+"""Layers that compute the same function as the network's own in less time, and how to swap them in.
 
-The norm subtracts the mean of each channel, and with it any bias. So the bias, which the tables
-count, is kept but never added: that saves adding it and its gradient.
+Instance and batch norms subtract the mean of each channel, and with it any bias of the convolution
+before them. That bias, which the tables count, is kept as a weight but never added, which saves
+adding it and its gradient.
 """
+
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PADDING = 1
+from vaelib.model import PADDING, VAE
 
-# The library is slow in the gradients of small features in bfloat16 on a CPU. By stride: up to how
-# many pixels, of the smaller side of a convolution, `_Small` takes less time.
-SMALL = {1: 12, 2: 48}
+# On a CPU in bfloat16, torch is slow in the gradients of small feature maps. By stride: up to how
+# many pixels, on the smaller side of a convolution, `SmallConvolution` takes less time.
+SMALL_PIXELS = {1: 12, 2: 48}
+FEW_PIXELS = 12  # 4 x 3: up to here, a layer norm takes longer than its formula
+EPSILON = 1e-5  # torch's default in every norm
+
+
+def accelerate(model: VAE) -> VAE:
+    """Swap faster layers into the model, in place, and return it.
+
+    The function it computes stays the same up to rounding; the weights are the same objects, with
+    the same names and shapes in the state dict. A layer that has no faster form is left as it is.
+    """
+    for layers in (model.encoder.convolutions, model.decoder.convolutions):
+        for i in range(len(layers) - 2):
+            convolution, norm = layers[i], layers[i + 1]
+            if not isinstance(norm, nn.InstanceNorm2d | nn.BatchNorm2d):
+                continue
+            layers[i] = _without_bias(convolution)
+            if isinstance(norm, nn.InstanceNorm2d):
+                layers[i + 1] = InstanceNormReLU()
+                layers[i + 2] = nn.Identity()  # keeps the numbering of the layers after it
+    return model
+
+
+def _without_bias(plain: nn.Module) -> nn.Module:
+    """The convolution that leaves out its bias, with the weights of the plain one."""
+    assert isinstance(plain, nn.Conv2d | nn.ConvTranspose2d)
+    kind = TransposedConvolution if isinstance(plain, nn.ConvTranspose2d) else Convolution
+    fast: nn.Module = torch.nn.utils.skip_init(
+        kind, plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, plain.padding
+    )
+    fast.weight, fast.bias = plain.weight, plain.bias
+    return fast
+
+
+class InstanceNormReLU(nn.Module):
+    """nn.InstanceNorm2d followed by nn.ReLU, in less time, in features (n, channels, h, w).
+
+    A layer norm over the pixels where these are many, else written out.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = x.flatten(2)
+        # Autocast would compute the norm in float32. Its sums are in float32 in any case.
+        with torch.autocast(x.device.type, enabled=False):
+            if pixels.shape[2] <= FEW_PIXELS:
+                centred = pixels.float() - pixels.float().mean(dim=2, keepdim=True)
+                scale = torch.rsqrt(centred.square().mean(dim=2, keepdim=True) + EPSILON)
+                normalised = (centred * scale).to(x.dtype)
+            else:
+                normalised = F.layer_norm(pixels, pixels.shape[2:], eps=EPSILON)
+        # In place before it becomes a view: in place on a view, its gradient would be copied.
+        return F.relu(normalised, inplace=True).view_as(x)
 
 
 class Convolution(nn.Conv2d):
-    """A convolution before a norm over each channel."""
+    """A convolution before an instance or batch norm: its bias is not added."""
 
     def forward(self, x: Tensor) -> Tensor:
         stride = self.stride[0]
-        if _is_small(self.weight, x, x.shape[2] * x.shape[3] // stride**2, stride):
-            return _small(x, self.weight, stride, False)
+        geometry = Geometry(stride, transposed=False)
+        pixels_out = x.shape[2] * x.shape[3] // stride**2
+        if _is_small(self.weight, x, pixels_out, stride):
+            return small_convolution(x, self.weight, geometry)
         return F.conv2d(x, self.weight, None, self.stride, PADDING)
 
 
 class TransposedConvolution(nn.ConvTranspose2d):
-    """A transposed convolution before a norm over each channel."""
+    """A transposed convolution before an instance or batch norm: its bias is not added."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         stride = self.stride[0]
+        geometry = Geometry(stride, transposed=True)
         if _is_small(self.weight, x, x.shape[2] * x.shape[3], stride):
-            return _small(x, self.weight, stride, True)
+            return small_convolution(x, self.weight, geometry)
         return F.conv_transpose2d(x, self.weight, None, self.stride, PADDING)
 
 
+class Geometry(NamedTuple):
+    """What a convolution does besides its weights."""
+
+    stride: int
+    transposed: bool
+
+    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The convolution of x, without a bias."""
+        y: Tensor = torch.ops.aten.convolution(x, weight, None, **self._arguments())
+        return y
+
+    def input_gradient(self, gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """The gradient of x, given that of the output."""
+        x_gradient: Tensor
+        x_gradient, _, _ = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, **self._arguments(), output_mask=[True, False, False]
+        )
+        return x_gradient
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "stride": [self.stride] * 2,
+            "padding": [PADDING] * 2,
+            "dilation": [1, 1],
+            "transposed": self.transposed,
+            "output_padding": [0, 0],
+            "groups": 1,
+        }
+
+
 def _is_small(weight: Tensor, x: Tensor, pixels: int, stride: int) -> bool:
-    here = x.device.type == "cpu" and not torch.compiler.is_compiling()
-    return here and x.dtype == weight.dtype == torch.bfloat16 and pixels <= SMALL.get(stride, 0)
+    """Whether `SmallConvolution` takes less time; pixels: of the smaller of input and output."""
+    eager_on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
+    in_bfloat16 = x.dtype == weight.dtype == torch.bfloat16
+    return eager_on_cpu and in_bfloat16 and pixels <= SMALL_PIXELS.get(stride, 0)
 
 
-def _small(x: Tensor, weight: Tensor, stride: int, transposed: bool) -> Tensor:
-    features: Tensor = _Small.apply(x, weight, stride, transposed)
-    return features
+def small_convolution(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """The convolution of x by `SmallConvolution`."""
+    y: Tensor = SmallConvolution.apply(x, weight, geometry)
+    return y
 
 
-class _Small(torch.autograd.Function):
-    """The same function and gradients as the library's, up to rounding.
+class SmallConvolution(torch.autograd.Function):
+    """A convolution of small feature maps: torch's function and gradients, up to rounding.
 
-    The weights' gradient is one matrix product of small features and the patches of large ones
-    that they were made from. Where one feature map is twice the size of the other, the library is
-    faster from small to large with channels last.
+    The gradient of the weights is one matrix product, of the small feature map and of the patches
+    of the large one that its pixels were computed from. Where one feature map is twice as wide as
+    the other, torch is faster from small to large in channels-last memory.
     """
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
-        x: Tensor,
-        weight: Tensor,
-        stride: int,
-        transposed: bool,
+        ctx: torch.autograd.function.FunctionCtx, x: Tensor, weight: Tensor, geometry: Geometry
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.transposed = stride, transposed  # type: ignore[attr-defined]
-        if transposed and stride == 2:
+        ctx.geometry = geometry  # type: ignore[attr-defined]
+        if geometry.transposed and geometry.stride == 2:
             x = x.contiguous(memory_format=torch.channels_last)
-        how = _how(stride, transposed)
-        return torch.ops.aten.convolution(x, weight, None, *how).contiguous()  # type: ignore[no-any-return]
+        return geometry.convolve(x, weight).contiguous()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def]
         x, weight = ctx.saved_tensors
-        small, large = (x, gradient) if ctx.transposed else (gradient, x)
-        return (
-            _input_gradient(gradient, x, weight, ctx.stride, ctx.transposed),
-            _weight_gradient(small, large, weight.shape[-1], ctx.stride),
-            None,
-            None,
-        )
-
-
-def _how(stride: int, transposed: bool) -> tuple[object, ...]:
-    """Stride, padding, dilation, kind, output padding and groups, as the library wants them."""
-    return [stride] * 2, [PADDING] * 2, [1, 1], transposed, [0, 0], 1
-
-
-def _input_gradient(
-    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, transposed: bool
-) -> Tensor:
-    if not transposed and stride == 2:
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-    wanted = [True, False, False]
-    back = torch.ops.aten.convolution_backward
-    found, _, _ = back(gradient, x, weight, None, *_how(stride, transposed), wanted)
-    return found.contiguous()  # type: ignore[no-any-return]
+        geometry: Geometry = ctx.geometry
+        small, large = (x, gradient) if geometry.transposed else (gradient, x)
+        weight_gradient = _weight_gradient(small, large, weight.shape[-1], geometry.stride)
+        if not geometry.transposed and geometry.stride == 2:
+            gradient = gradient.contiguous(memory_format=torch.channels_last)
+        return geometry.input_gradient(gradient, x, weight).contiguous(), weight_gradient, None
 
 
 def _weight_gradient(small: Tensor, large: Tensor, kernel: int, stride: int) -> Tensor:
-    """(channels of small, channels of large, kernel, kernel), of a convolution that takes large
-    features (n, ., height, width) to small ones, or of its transpose."""
+    """(channels of small, channels of large, kernel, kernel), of the convolution that takes the
+    large feature map (n, channels, height, width) to the small one, or of its transpose."""
     n, channels, height, width = small.shape
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, *[PADDING] * 4))
     image, row, column, _ = padded.stride()

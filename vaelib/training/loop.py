@@ -22,7 +22,7 @@ from vaelib.support import progress
 from vaelib.training import checkpoints
 from vaelib.training.checkpoints import TrainingState
 from vaelib.training.runs import HistoryRow
-from vaelib.training.step import Execution, stepping, without_compile
+from vaelib.training.step import Execution, training_step, without_compile
 
 STAGES = 12  # points of the loss curve
 CURVE_FACES = 128  # validation faces behind each of them
@@ -55,7 +55,7 @@ def fit(
     pending: list[Tensor] = []  # losses that stay on the device until somebody needs them
     sizes: list[int] = []
     with (
-        stepping(state.model, state.optimizer, experiment, execution) as step,
+        training_step(state.model, state.optimizer, experiment, execution) as step,
         _interrupts_between_steps() as interrupted,
     ):
         for batch in batches(experiment, faces, device, state.seen):
@@ -94,8 +94,10 @@ def _settle(
 ) -> None:
     """Bring the losses of the last steps to the state, all of which have to be finite."""
     first = state.steps - len(pending) + 1
-    for back, ((mse, kl), n) in enumerate(zip(torch.stack(pending).tolist(), sizes, strict=True)):
-        if not math.isfinite(mse + experiment.lam * kl):
+    for back, ((total, mse, kl), n) in enumerate(
+        zip(torch.stack(pending).tolist(), sizes, strict=True)
+    ):
+        if not math.isfinite(total):
             raise FloatingPointError(
                 f"the loss is not finite at step {first + back} (mean squared error {mse:g}, "
                 f"KL {kl:g}, learning rate {experiment.learning_rate:g}); {checkpoint_writer.told()}; "

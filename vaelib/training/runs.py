@@ -23,6 +23,7 @@ from vaelib.data import FaceSet
 from vaelib.model import VAE
 from vaelib.support import files, paths
 from vaelib.training import hardware
+from vaelib.training.fast_layers import accelerate
 
 FINISHED = "finished.json"
 EXPERIMENT, ENVIRONMENT, HISTORY, MODEL = (
@@ -67,7 +68,7 @@ class Run:
         model = VAE(self.experiment.latent, self.experiment.norm)
         arrays = files.read_arrays(self.folder / MODEL)
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        return model.to(hardware.pick_device()).eval().requires_grad_(False)
+        return accelerate(model).to(hardware.pick_device()).eval().requires_grad_(False)
 
     def curve(self, split: str) -> list[HistoryRow]:
         """The history of one split, in the order of training."""

@@ -1,4 +1,4 @@
-"""One step of gradient descent, executed as fast as the hardware lets it.
+"""One step of gradient descent, executed as fast as the hardware allows.
 
 How a step is executed changes nothing but rounding, and on a CPU not even that: a batch is cut
 into shards, the same ones however many cores there are, and their gradients are added in order.
@@ -11,28 +11,29 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vaelib.config import Experiment
 from vaelib.data import flip, to_float
-from vaelib.loss import vae_loss
+from vaelib.loss import LossParts, vae_loss
 from vaelib.model import VAE
 from vaelib.support.errors import InputError
-from vaelib.training import allocator
+from vaelib.training.allocator import can_keep_memory, memory_kept
 
-# A batch is cut into four shards, unless they came out so small that calls outweigh arithmetic.
+# A batch is cut into four shards, unless they would be so small that calls outweigh arithmetic.
 SHARDS = 4
-SMALLEST_SHARD = 16  # faces
+SMALLEST_SHARD = 16  # images
 WARM_UP_STEPS = 3  # before a CUDA graph is captured, as torch asks for
 
 Choice = Literal["auto", "on", "off"]
 
-# One step on uint8 images (n, 3, 64, 48), which of them to mirror, and noise (n, latent); returns
-# the mean squared error and the KL divergence before the step, float32 (2,), on the device.
-Step = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Takes one step on uint8 images (n, 3, 64, 48), mirrored (n,), which of them to mirror, and noise
+# (n, latent). Returns the loss before the step, in the parts and the order of `LossParts`, as
+# float32 (3,) on the device.
+TrainingStep = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Execution:
     threads: int = 0  # cores of the CPU that one training uses; 0: all
 
     def resolved(self, device: torch.device) -> "Execution":
-        """What "auto" comes to on this device.
+        """The same with every "auto" decided for this device.
 
         Raises InputError for what the device cannot do, or a number of threads below 0.
         """
@@ -56,44 +57,48 @@ class Execution:
         gpu = device.type == "cuda"
         if self.graphs == "on" and not gpu:
             raise InputError(f"graphs is 'on', but CUDA graphs need a GPU and this is a {device}")
-        if self.keep_memory == "on" and (gpu or not allocator.can_be_kept()):
-            raise InputError("keep_memory is 'on', but only a CPU with glibc can be told to")
-
-        def settled(choice: Choice, pays: bool) -> Choice:
-            return choice if choice != "auto" else "on" if pays else "off"
-
+        if self.keep_memory == "on" and (gpu or not can_keep_memory()):
+            raise InputError("keep_memory is 'on', but only a CPU with glibc can keep it")
         return Execution(
-            compile=settled(self.compile, gpu),
-            graphs=settled(self.graphs, gpu),
-            channels_last=settled(self.channels_last, gpu),
-            keep_memory=settled(self.keep_memory, not gpu and allocator.can_be_kept()),
+            compile=_resolve(self.compile, pays=gpu),
+            graphs=_resolve(self.graphs, pays=gpu),
+            channels_last=_resolve(self.channels_last, pays=gpu),
+            keep_memory=_resolve(self.keep_memory, pays=not gpu and can_keep_memory()),
             deterministic=self.deterministic or not gpu,
             threads=self.threads or torch.get_num_threads(),
         )
 
 
+def _resolve(choice: Choice, pays: bool) -> Choice:
+    if choice != "auto":
+        return choice
+    return "on" if pays else "off"
+
+
 @contextmanager
-def stepping(
-    model: VAE, optimizer: torch.optim.Adam, experiment: Experiment, execution: Execution
-) -> Iterator[Step]:
+def training_step(
+    model: VAE, optimizer: torch.optim.Optimizer, experiment: Experiment, execution: Execution
+) -> Iterator[TrainingStep]:
     """Yield the function that takes one step. `execution` is resolved.
 
-    When the block ends the model is the plain one again: never a compiled copy.
+    When the block ends, the model is the plain one again: never a compiled copy.
     """
     device = next(model.parameters()).device
     with contextlib.ExitStack() as stack:
         if device.type == "cpu":
-            worked = _as_worked_with(model.train(), experiment)
-            stack.enter_context(_laid_out(worked, execution))
+            working_model = compute_copy(model.train(), experiment)
+            stack.enter_context(memory_format(working_model, execution))
             if execution.keep_memory == "on":
-                stack.enter_context(allocator.kept())
-            pool = stack.enter_context(_cores(execution.threads))
-            yield _sharded(model, worked, optimizer, experiment, pool)
+                stack.enter_context(memory_kept())
+            pool = stack.enter_context(one_core_threads(execution.threads))
+            yield _sharded_step(model, working_model, optimizer, experiment, pool)
         else:
-            stack.enter_context(_laid_out(model.train(), execution))
-            stack.enter_context(_exact(execution.deterministic))
-            step = _whole(model, optimizer, experiment)
-            yield Graphed(step, experiment.batch_size, device) if execution.graphs == "on" else step
+            stack.enter_context(memory_format(model.train(), execution))
+            stack.enter_context(determinism(execution.deterministic))
+            step = _whole_batch_step(model, optimizer, experiment)
+            if execution.graphs == "on":
+                step = GraphedStep(step, experiment.batch_size, device)
+            yield step
 
 
 def without_compile() -> contextlib.AbstractContextManager[None]:
@@ -103,8 +108,8 @@ def without_compile() -> contextlib.AbstractContextManager[None]:
 
 
 @contextmanager
-def _laid_out(model: VAE, execution: Execution) -> Iterator[None]:
-    """The convolutions in the wanted memory format, and compiled, while the block runs."""
+def memory_format(model: VAE, execution: Execution) -> Iterator[None]:
+    """The convolutions in the chosen memory format, and compiled, while the block runs."""
     halves = (model.encoder.convolutions, model.decoder.convolutions)
     for convolutions in halves:
         if execution.channels_last == "on":
@@ -121,19 +126,22 @@ def _laid_out(model: VAE, execution: Execution) -> Iterator[None]:
             convolutions.to(memory_format=torch.contiguous_format)
 
 
-def _as_worked_with(model: VAE, experiment: Experiment) -> VAE:
-    """In float32 the model itself; else a copy in bfloat16, that it is not converted per shard."""
+def compute_copy(model: VAE, experiment: Experiment) -> VAE:
+    """The model that computes: in float32 the model itself, else a copy of it in bfloat16.
+
+    A copy, so that the weights are converted once for a step and not once for every shard.
+    """
     if experiment.precision == "float32":
         return model
     half = copy.deepcopy(model).bfloat16()
-    for one, other in zip(half.modules(), model.modules(), strict=True):
-        one._buffers = other._buffers  # running averages are the model's own, in float32
+    for converted, original in zip(half.modules(), model.modules(), strict=True):
+        converted._buffers = original._buffers  # running averages stay the model's, in float32
     return half
 
 
 @contextmanager
-def _cores(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """So many threads, in each of which torch uses one core; torch is left as it was found."""
+def one_core_threads(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, in each of which torch uses one core; torch is left as it was found."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -143,128 +151,152 @@ def _cores(threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-def _sharded(
+class ShardResult(NamedTuple):
+    """What one shard adds to a step, by its share of the batch."""
+
+    gradients: tuple[Tensor | None, ...]  # of each weight; None for one without effect
+    loss: Tensor  # (3,)
+
+
+def _sharded_step(
     model: VAE,
-    worked: VAE,
-    optimizer: torch.optim.Adam,
+    working_model: VAE,
+    optimizer: torch.optim.Optimizer,
     experiment: Experiment,
     pool: ThreadPoolExecutor,
-) -> Step:
-    size = max(SMALLEST_SHARD, -(-experiment.batch_size // SHARDS))
-    if experiment.norm == "batch" or experiment.weighting == "calibrated":  # by the whole batch
-        size = experiment.batch_size
+) -> TrainingStep:
+    shard_size = max(SMALLEST_SHARD, -(-experiment.batch_size // SHARDS))
+    if experiment.norm == "batch" or experiment.weighting == "calibrated":
+        shard_size = experiment.batch_size  # these are defined over the whole batch
     weights: list[Tensor] = list(model.parameters())
-    worked_weights: list[Tensor] = list(worked.parameters())
+    working_weights: list[Tensor] = list(working_model.parameters())
 
-    def backward(share: float, *shard: Tensor) -> tuple[tuple[Tensor | None, ...], Tensor]:
-        total, parts = _losses(worked, experiment, *shard)
-        gradients = torch.autograd.grad(total * share, worked_weights, allow_unused=True)
-        return gradients, parts * share
+    def backward(share: float, images: Tensor, mirrored: Tensor, noise: Tensor) -> ShardResult:
+        loss = _loss(working_model, experiment, images, mirrored, noise)
+        gradients = torch.autograd.grad(loss.total * share, working_weights, allow_unused=True)
+        return ShardResult(gradients, torch.stack(loss).detach() * share)
 
-    def step(*batch: Tensor) -> Tensor:
-        if worked is not model:
+    def step(images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
+        if working_model is not model:
             with torch.no_grad():
-                torch._foreach_copy_(worked_weights, weights)
-        shards = list(zip(*(tensor.split(size) for tensor in batch), strict=True))
-        shares = [len(images) / len(batch[0]) for images, *_ in shards]
-        gradients, parts = zip(*pool.map(backward, shares, *zip(*shards, strict=True)), strict=True)
-        for weight, *some in zip(weights, *gradients, strict=True):
-            _add_up(weight, some)
+                torch._foreach_copy_(working_weights, weights)
+        image_shards = images.split(shard_size)
+        shares = [len(shard) / len(images) for shard in image_shards]
+        results = list(
+            pool.map(
+                backward,
+                shares,
+                image_shards,
+                mirrored.split(shard_size),
+                noise.split(shard_size),
+            )
+        )
+        for i, weight in enumerate(weights):
+            _set_gradient(weight, [result.gradients[i] for result in results])
         optimizer.step()
-        return torch.stack(parts).sum(dim=0)
+        return torch.stack([result.loss for result in results]).sum(dim=0)
 
     return step
 
 
-def _add_up(weight: Tensor, gradients: list[Tensor | None]) -> None:
-    """The weight's gradient, in its own precision and memory format; None has no effect."""
-    for number, gradient in enumerate(gradients):
+def _set_gradient(weight: Tensor, shard_gradients: list[Tensor | None]) -> None:
+    """The weight's gradient: the sum over shards, in the weight's precision and memory format."""
+    for i, gradient in enumerate(shard_gradients):
         if gradient is None:
             continue
         if weight.grad is None:
             weight.grad = torch.empty_like(weight)
-        if number == 0:
+        if i == 0:
             weight.grad.copy_(gradient)
         else:
             weight.grad.add_(gradient)
 
 
-def _losses(
+def _loss(
     model: VAE, experiment: Experiment, images: Tensor, mirrored: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor]:
-    """What is minimised, and its two parts without gradient."""
+) -> LossParts:
     x = to_float(flip(images, mirrored))
     half = experiment.precision == "bfloat16"
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=half):
         reconstruction, mu, logvar = model(x, noise)
-    how = (experiment.lam, experiment.kl_reading, experiment.weighting)
-    losses = vae_loss(x, reconstruction, mu, logvar, *how)
-    return losses.total, torch.stack([losses.reconstruction, losses.kl]).detach()
+    return vae_loss(
+        x,
+        reconstruction,
+        mu,
+        logvar,
+        lam=experiment.lam,
+        kl_reading=experiment.kl_reading,
+        weighting=experiment.weighting,
+    )
 
 
-def _whole(model: VAE, optimizer: torch.optim.Adam, experiment: Experiment) -> Step:
+def _whole_batch_step(
+    model: VAE, optimizer: torch.optim.Optimizer, experiment: Experiment
+) -> TrainingStep:
     def step(images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
-        total, parts = _losses(model, experiment, images, mirrored, noise)
+        loss = _loss(model, experiment, images, mirrored, noise)
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        loss.total.backward()
         optimizer.step()
-        return parts
+        return torch.stack(loss).detach()
 
     return step
 
 
 @contextmanager
-def _exact(deterministic: bool) -> Iterator[None]:
+def determinism(deterministic: bool) -> Iterator[None]:
     """A GPU that gives the same bits again, or else the fastest algorithms for these shapes."""
     if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS wants for it
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it for that
+    algorithms = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.benchmark = not deterministic
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.backends.cudnn.benchmark = before[1]
+        torch.use_deterministic_algorithms(algorithms)
+        torch.backends.cudnn.benchmark = benchmark
 
 
-class Graphed:
+class GraphedStep:
     """A step captured as one CUDA graph and replayed, so that a step is a single launch.
 
-    Only full batches are replayed; a shorter one, at the end of an epoch, is taken as it is.
+    Only full batches are replayed; a shorter one, at the end of an epoch, is executed eagerly.
     """
 
-    def __init__(self, step: Step, batch_size: int, device: torch.device) -> None:
+    def __init__(self, step: TrainingStep, batch_size: int, device: torch.device) -> None:
         self.step = step
         self.batch_size = batch_size
-        self.aside = torch.cuda.Stream(device)  # where torch wants the steps before the capture
-        self.warm_up = WARM_UP_STEPS
+        self.warm_up_stream = torch.cuda.Stream(device)  # where torch wants the first steps
+        self.warm_up_steps = WARM_UP_STEPS
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, *batch: Tensor) -> Tensor:
-        if len(batch[0]) != self.batch_size:
+    def __call__(self, images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
+        if len(images) != self.batch_size:
             with without_compile():
-                return self.step(*batch)
-        if self.warm_up:
-            self.warm_up -= 1
-            return self._aside(*batch)
-        graph = self.graph = self.graph or self._captured(*batch)
-        for place, tensor in zip(self.places, batch, strict=True):
-            place.copy_(tensor)
-        graph.replay()
-        return self.parts.clone()
+                return self.step(images, mirrored, noise)
+        if self.warm_up_steps:
+            self.warm_up_steps -= 1
+            return self._warm_up(images, mirrored, noise)
+        if self.graph is None:
+            self.graph = self._capture(images, mirrored, noise)
+        for graph_input, tensor in zip(self.inputs, (images, mirrored, noise), strict=True):
+            graph_input.copy_(tensor)
+        self.graph.replay()
+        return self.loss.clone()
 
-    def _aside(self, *batch: Tensor) -> Tensor:
-        self.aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.aside):
-            parts = self.step(*batch)
-        torch.cuda.current_stream().wait_stream(self.aside)
-        return parts
+    def _warm_up(self, images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
+        self.warm_up_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.warm_up_stream):
+            loss = self.step(images, mirrored, noise)
+        torch.cuda.current_stream().wait_stream(self.warm_up_stream)
+        return loss
 
-    def _captured(self, *batch: Tensor) -> torch.cuda.CUDAGraph:
-        """What a step does with what lies in `places`, recorded but not executed."""
-        self.places = [tensor.clone() for tensor in batch]
+    def _capture(self, images: Tensor, mirrored: Tensor, noise: Tensor) -> torch.cuda.CUDAGraph:
+        """Record what a step does with the tensors in `inputs`; nothing is executed."""
+        self.inputs = (images.clone(), mirrored.clone(), noise.clone())
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self.parts = self.step(*self.places)
+            self.loss = self.step(*self.inputs)
         return graph
