@@ -42,7 +42,7 @@ def _without_bias(plain: nn.Module) -> nn.Module:
     """The convolution that leaves out its bias, with the weights of the plain one."""
     assert isinstance(plain, nn.Conv2d | nn.ConvTranspose2d)
     kind = TransposedConvolution if isinstance(plain, nn.ConvTranspose2d) else Convolution
-    fast: nn.Module = torch.nn.utils.skip_init(
+    fast: Convolution | TransposedConvolution = torch.nn.utils.skip_init(
         kind, plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, plain.padding
     )
     fast.weight, fast.bias = plain.weight, plain.bias
