@@ -22,19 +22,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     render.generate(1_000, 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rates = []
-    for _ in range(asked.rounds):
+    for _ in range(options.rounds):
         started = time.perf_counter()
-        pixels, _ = render.generate(asked.faces, 0)
-        rates.append(round(asked.faces / (time.perf_counter() - started)))
+        pixels, _ = render.generate(options.faces, 0)
+        rates.append(round(options.faces / (time.perf_counter() - started)))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     write_json(
         RESULT,
         {
-            "faces": asked.faces,
+            "faces": options.faces,
             "faces_per_second": sorted(rates),
             "megabytes_of_pixels": round(pixels.nbytes / 1e6),
             "megabytes_that_memory_grew": round(grown / 1e3),

@@ -1,4 +1,4 @@
-"""The benchmark of training tells one object of sound numbers, against an equal network."""
+"""The benchmarks write sound numbers, measured against an equal network."""
 
 import contextlib
 import io
@@ -33,7 +33,7 @@ def one_after_the_other(
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def printed_and_written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What a very small run prints, and the folder that its result is in."""
     results = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
@@ -46,21 +46,26 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def result(told: tuple[str, Path]) -> dict[str, Any]:
-    return dict(json.loads(told[0]))
+def result(printed_and_written: tuple[str, Path]) -> dict[str, Any]:
+    return dict(json.loads(printed_and_written[0]))
 
 
 def sound(value: float) -> bool:
     return math.isfinite(value) and value > 0
 
 
-def test_it_prints_and_writes_one_object(told: tuple[str, Path], result: dict[str, Any]) -> None:
-    assert told[0].count("\n") == 1
-    (written,) = told[1].iterdir()
+@pytest.mark.slow
+def test_it_prints_and_writes_one_object(
+    printed_and_written: tuple[str, Path], result: dict[str, Any]
+) -> None:
+    printed, results = printed_and_written
+    assert printed.count("\n") == 1
+    (written,) = results.iterdir()
     assert written.stem == result["machine"]["name"]
     assert json.loads(written.read_text(encoding="utf-8")) == result
 
 
+@pytest.mark.slow
 def test_its_numbers_are_finite_and_positive(result: dict[str, Any]) -> None:
     ratios = {"ratio_tutorial": "torchvision", "ratio_pythae": "pythae"}
     for ratio, package in ratios.items():
@@ -76,6 +81,7 @@ def test_its_numbers_are_finite_and_positive(result: dict[str, Any]) -> None:
     assert (result["images"], result["batch_size"]) == (32, 16)
 
 
+@pytest.mark.slow
 def test_no_layer_is_beyond_the_fastest(result: dict[str, Any]) -> None:
     assert result["fraction_of_ceiling"] < result["fraction_of_ceiling_by_layer"]
 
@@ -116,7 +122,8 @@ def test_a_ratio_is_the_median_of_the_rounds_and_a_missing_peer_has_none() -> No
     assert (summary["ratio_pythae"], summary["fraction_of_ceiling"]) == (None, 0.4)
 
 
-def test_the_table_tells_what_is_missing(result: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_the_table_says_what_is_missing(result: dict[str, Any]) -> None:
     gone = {**result, "ratio_pythae": None, "pythae_images_per_second": None}
     table = outcome.table(gone | {"peers": {"torchvision": "0.26", "pythae": "missing"}})
     (line,) = (line for line in table.splitlines() if line.startswith("pythae"))
@@ -131,11 +138,13 @@ def test_the_readme_has_the_tables_that_the_results_give() -> None:
     assert tables.plan(measured) in readme
 
 
+@pytest.mark.slow
 def test_eight_machines_take_an_eighth_of_the_time(result: dict[str, Any]) -> None:
     row = tables.plan([result | {"images_per_second": 3e9 / 86_400}]).splitlines()[-1]
     assert row.endswith("| 1.0 days | 3.0 hours | 0.4 hours |")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [["benchmarks/training.py"], ["-m", "benchmarks.training"]])
 def test_it_is_found_as_a_file_and_as_a_module(how: list[str]) -> None:
     command = [sys.executable, *how, "--rounds", "0"]
@@ -145,18 +154,19 @@ def test_it_is_found_as_a_file_and_as_a_module(how: list[str]) -> None:
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_the_explorer_is_timed_for_one_model_and_for_seven(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "RESULT", tmp_path / "explore.json")
     monkeypatch.setattr(explore, "WARM_UP", 1)
     explore.main(["--rounds", "2"])
-    told = json.loads((tmp_path / "explore.json").read_text(encoding="utf-8"))
-    assert set(told["targets"]) <= set(told["milliseconds"])
-    assert all(sound(time) for each in told["milliseconds"].values() for time in each.values())
+    timings = json.loads((tmp_path / "explore.json").read_text(encoding="utf-8"))
+    assert set(timings["targets"]) <= set(timings["milliseconds"])
+    assert all(sound(time) for each in timings["milliseconds"].values() for time in each.values())
 
 
 def test_the_explorer_was_quick_enough_where_it_was_timed() -> None:
-    told = json.loads(explore.RESULT.read_text(encoding="utf-8"))
-    for name, most in told["targets"].items():
-        assert told["milliseconds"][name]["of_20_slowest"] < most
+    timings = json.loads(explore.RESULT.read_text(encoding="utf-8"))
+    for name, most in timings["targets"].items():
+        assert timings["milliseconds"][name]["of_20_slowest"] < most

@@ -9,31 +9,31 @@ from vaelib.support import files
 
 
 def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
-    with files.atomic_write(tmp_path / "file") as aside:
-        aside.write_text("whole")
+    with files.atomic_write(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
     assert (tmp_path / "file").read_text() == "whole"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_a_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
-    with files.atomic_write(tmp_path / "file") as aside:
-        aside.write_text("whole")
+    with files.atomic_write(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
         assert not (tmp_path / "file").exists()
 
 
 def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
-    with files.atomic_write(tmp_path / "file") as aside:
-        aside.write_text("new")
+    with files.atomic_write(tmp_path / "file") as temporary:
+        temporary.write_text("new")
         assert (tmp_path / "file").read_text() == "old"
     assert (tmp_path / "file").read_text() == "new"
 
 
 def test_a_file_is_written_beside_its_place(tmp_path: Path) -> None:
     # Only within one file system is a file renamed in one step.
-    with files.atomic_write(tmp_path / "file") as aside:
-        aside.touch()
-        assert aside.parent == tmp_path
+    with files.atomic_write(tmp_path / "file") as temporary:
+        temporary.touch()
+        assert temporary.parent == tmp_path
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
 
 def write_half(path: Path, error: BaseException) -> None:
     """Begin a file, and fail with this error before it is whole."""
-    with files.atomic_write(path) as aside:
-        aside.write_text("ha")
+    with files.atomic_write(path) as temporary:
+        temporary.write_text("ha")
         raise error
 
 

@@ -33,11 +33,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def git(project: Path, *arguments: str) -> str:
-    who = ("-c", "user.name=A Tester", "-c", "user.email=tester@example.org")
-    done = subprocess.run(
-        ["git", *who, *arguments], cwd=project, check=True, capture_output=True, text=True
+    author = ("-c", "user.name=A Tester", "-c", "user.email=tester@example.org")
+    result = subprocess.run(
+        ["git", *author, *arguments], cwd=project, check=True, capture_output=True, text=True
     )
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 @pytest.fixture
@@ -95,10 +95,11 @@ def test_the_commit_stays_what_it_was_when_the_program_started(head: str, projec
 
 
 def test_the_environment_names_versions_machine_and_commit(head: str) -> None:
-    told = provenance.environment(torch.device("cpu"))
-    assert (told["torch"], told["numpy"]) == (torch.__version__, np.__version__)
-    assert (told["device"], told["threads"]) == (provenance.processor(), torch.get_num_threads())
-    assert told["commit"] == head[:10]
+    environment = provenance.environment(torch.device("cpu"))
+    assert (environment["torch"], environment["numpy"]) == (torch.__version__, np.__version__)
+    assert environment["device"] == provenance.processor()
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["commit"] == head[:10]
 
 
 def test_the_processor_has_a_name_where_the_system_gives_none(

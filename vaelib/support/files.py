@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, then renamed."""
+"""Files that are whole or not there: written to a temporary name, then renamed."""
 
 import hashlib
 import json
@@ -15,25 +15,25 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-CHECKED_AT_ONCE = 2**25  # bytes
+PIECE_BYTES = 2**25  # of a file, hashed at once
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:
-        yield aside
-        aside.replace(path)
+        yield temporary
+        temporary.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file at once."""
-    with atomic_write(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -43,7 +43,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays as one .npz at once: no pickle, and a checksum of each array inside."""
-    with atomic_write(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -57,35 +57,35 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
-def locked(lock: Path, waiting: str) -> Iterator[None]:
-    """Wait, with this line on stderr, until no other process is in such a block. Raises OSError.
+def locked(path: Path, message: str) -> Iterator[None]:
+    """Only one process at a time runs this block; the others wait, with the message on stderr.
 
-    A process that dies lets the next one in.
+    A process that dies releases the lock. Raises OSError where the lock file cannot be written.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
-        held.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except Timeout:
-        print(waiting, file=sys.stderr)
-        held.acquire()
+        print(message, file=sys.stderr)
+        lock.acquire()
     try:
         yield
     finally:
-        held.release()
+        lock.release()
 
 
 def checksum(path: Path) -> str:
     """Hash (hex) of a file's content: the sha256 of the sha256s of its pieces of 32 MB.
 
-    In pieces, because all cores hash them side by side.
+    In pieces, so that all cores can share the work.
     """
 
-    def piece(start: int) -> bytes:
+    def hash_piece(start: int) -> bytes:
         with path.open("rb") as file:
             file.seek(start)
-            return hashlib.sha256(file.read(CHECKED_AT_ONCE)).digest()
+            return hashlib.sha256(file.read(PIECE_BYTES)).digest()
 
     with ThreadPoolExecutor() as threads:
-        pieces = threads.map(piece, range(0, path.stat().st_size, CHECKED_AT_ONCE))
+        pieces = threads.map(hash_piece, range(0, path.stat().st_size, PIECE_BYTES))
         return hashlib.sha256(b"".join(pieces)).hexdigest()

@@ -1,4 +1,4 @@
-"""Where things live. Every place is named here and nowhere else."""
+"""The folders of the project, each named here and nowhere else."""
 
 import os
 from pathlib import Path

@@ -25,10 +25,10 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", *arguments], cwd=paths.ROOT, check=True, capture_output=True, text=True
     )
-    return done.stdout
+    return result.stdout
 
 
 def environment(device: torch.device) -> dict[str, str | int]:
@@ -46,7 +46,7 @@ def environment(device: torch.device) -> dict[str, str | int]:
 
 
 def processor() -> str:
-    """The processor's name as the system tells it, else its architecture."""
+    """The processor's name as the system has it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
