@@ -85,13 +85,13 @@ def test_help_lists_all_commands_within_a_moment_and_without_torch() -> None:
     code = "import sys; from vaelib.__main__ import main\ntry: main(['--help'])\n"
     code += "finally: assert not {'torch', 'numpy'} & set(sys.modules)"
     seconds = []
-    for _ in range(3):
+    for _ in range(5):  # other programs may be at work
         started = time.perf_counter()
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT, check=True)
         seconds.append(time.perf_counter() - started)
         assert set(COMMANDS) <= set(done.stdout.split())
-    assert min(seconds) < 1  # 0.1 s on a machine that does nothing else
+    assert min(seconds) < 0.3
 
 
 def test_help_of_every_command_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from vaelib.config import PRESETS, Experiment, KLReading, Norm, Precision, Weighting, at_preset
 from vaelib.support import paths
@@ -16,91 +16,49 @@ A run that is finished is not trained again, an interrupted one goes on. Needs o
 safetensors if --data is a folder of prepared faces."""
 EXAMPLE = "train --data PATH --lam 1e-5 --latent 64 --seed 0 --budget 400000 --runs DIR"
 
+# What describes an experiment besides the preset's budget and batch size, and the precision.
+EXPERIMENT_OPTIONS: dict[str, dict[str, Any]] = {
+    "lam": {"type": float, "help": "weight of KL against the squared error"},
+    "latent": {"type": int, "help": "size of z"},
+    "kl_reading": {"choices": get_args(KLReading), "help": "which KL term is minimised"},
+    "weighting": {"choices": get_args(Weighting), "help": "calibrated: the error sets lambda"},
+    "norm": {"choices": get_args(Norm), "help": "over what features are normalised"},
+    "learning_rate": {"type": float, "help": "of Adam"},
+}
+# How steps are executed, see `vaelib.training.step.Execution`.
+EXECUTION_OPTIONS = {
+    "compile": "compile the convolutions",
+    "graphs": "take a step as one CUDA graph",
+    "channels_last": "keep the channels of a feature together in memory",
+    "keep_memory": "let freed memory serve the next step",
+}
+
 
 def add_options(parser: OneLineParser) -> None:
-    default = Experiment()
     add = parser.add_argument
-    add(
-        "--data",
-        default="auto",
-        help="auto, synthetic, or a path: photos or prepared faces (default: %(default)s)",
-    )
+    add("--data", default="auto", help="auto, synthetic, photos or prepared faces (default: auto)")
     add("--name", default="", help="name of the data set (default: that of its folder)")
-    add(
-        "--preset",
-        default="auto",
-        help=f"auto, {', '.join(PRESETS)}: sets the budget and the batch size"
-        " (default: %(default)s)",
-    )
-    number = "(default: %(default)g)"
-    choice = "(default: %(default)s)"
-    add(
-        "--lam",
-        type=float,
-        default=default.lam,
-        help=f"weight of KL against the squared error {number}",
-    )
-    add("--latent", type=int, default=default.latent, help=f"size of z {number}")
-    add(
-        "--kl-reading",
-        choices=get_args(KLReading),
-        default=default.kl_reading,
-        help=f"which KL term is minimised {choice}",
-    )
-    add(
-        "--weighting",
-        choices=get_args(Weighting),
-        default=default.weighting,
-        help=f"calibrated: the error itself sets lambda {choice}",
-    )
-    add(
-        "--norm",
-        choices=get_args(Norm),
-        default=default.norm,
-        help=f"over what features are normalised {choice}",
-    )
-    add(
-        "--seed",
-        type=int,
-        default=default.seed,
-        help=f"of weights, batches and noise {number}",
-    )
+    add("--preset", default="auto", help=f"auto, {', '.join(PRESETS)} (default: auto)")
+    for name, settings in EXPERIMENT_OPTIONS.items():
+        default = getattr(Experiment(), name)
+        meaning = f"{settings['help']} (default: {default})"
+        add(_option(name), default=default, **{**settings, "help": meaning})
+    add("--seed", type=int, default=0, help="of weights, batches and noise (default: 0)")
     add("--budget", type=int, help="images seen in training (default: the preset's)")
     add("--batch-size", type=int, help="images per step (default: the preset's)")
-    add(
-        "--learning-rate",
-        type=float,
-        default=default.learning_rate,
-        help=f"of Adam {number}",
-    )
-    add(
-        "--precision",
-        choices=("auto", *get_args(Precision)),
-        default="auto",
-        help="of the convolutions; auto: bfloat16 where the processor has it (default: auto)",
-    )
+    precisions = ("auto", *get_args(Precision))
+    meaning = "auto: bfloat16 where the processor has it"
+    add("--precision", choices=precisions, default="auto", help=f"{meaning} (default: auto)")
     add("--runs", type=Path, help=f"where runs are kept (default: {paths.RUNS})")
-    _add_execution_options(parser)
+    for name, meaning in EXECUTION_OPTIONS.items():
+        choices = ("auto", "on", "off")
+        add(_option(name), choices=choices, default="auto", help=f"{meaning} (default: auto)")
+    add("--deterministic", action="store_true", help="the same bits again on a GPU, more slowly")
+    add("--threads", type=int, default=0, help="cores to use (default: all)")
 
 
-def _add_execution_options(parser: OneLineParser) -> None:
-    """How steps are executed, as `vaelib.training.step.Execution` has it."""
-    for name, meaning in (
-        ("compile", "compile the convolutions"),
-        ("graphs", "take a step as one CUDA graph"),
-        ("channels-last", "keep the channels of a feature together in memory"),
-        ("keep-memory", "let freed memory serve the next step"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            choices=("auto", "on", "off"),
-            default="auto",
-            help=f"{meaning} (default: %(default)s)",
-        )
-    parser.add_argument(
-        "--deterministic", action="store_true", help="the same bits again on a GPU, more slowly"
-    )
-    parser.add_argument("--threads", type=int, default=0, help="cores to use (default: all)")
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def run(options: Namespace) -> None:
@@ -110,10 +68,7 @@ def run(options: Namespace) -> None:
     from vaelib.training.step import Execution
 
     execution = Execution(
-        compile=options.compile,
-        graphs=options.graphs,
-        channels_last=options.channels_last,
-        keep_memory=options.keep_memory,
+        **{name: getattr(options, name) for name in EXECUTION_OPTIONS},
         deterministic=options.deterministic,
         threads=options.threads,
     )
@@ -136,14 +91,7 @@ def run(options: Namespace) -> None:
 
 def _experiment(options: Namespace, preset: str, precision: Precision) -> Experiment:
     """The experiment that the options describe, at the preset's budget unless they say another."""
-    described = Experiment(
-        lam=options.lam,
-        latent=options.latent,
-        kl_reading=options.kl_reading,
-        weighting=options.weighting,
-        norm=options.norm,
-        learning_rate=options.learning_rate,
-    )
+    described = Experiment(**{name: getattr(options, name) for name in EXPERIMENT_OPTIONS})
     experiment = at_preset(described, preset, options.seed, precision)
     if options.budget is not None:
         experiment = replace(experiment, budget=options.budget)
