@@ -12,16 +12,18 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vaelib import data
-from vaelib.config import SEVEN
-from vaelib.explore.draw import Generate
-from vaelib.explore.state import Desk
-from vaelib.explore.ways import Interpolate, Traverse
+from vaelib.config import BASE, SEVEN
+from vaelib.explore.generate import Generate
+from vaelib.explore.interpolate import Interpolate
+from vaelib.explore.state import ExplorerState
+from vaelib.explore.traverse import Traverse
 from vaelib.model import new_model
 from vaelib.support import files, paths, provenance
 from vaelib.training import run_index, runs
@@ -31,16 +33,16 @@ TARGETS = {"one_model": 100, "seven_models": 400}  # milliseconds
 WARM_UP = 5
 
 
-def untrained(folder: Path, fingerprint: str) -> run_index.RunIndex:
-    """The seven models, as if their training had just begun."""
-    for name, experiment in SEVEN.items():
-        weights = new_model(experiment).state_dict()
+def write_untrained_models(folder: Path, fingerprint: str) -> run_index.RunIndex:
+    """The seven models, each with first weights of its own, as finished runs of these faces."""
+    for seed, (name, experiment) in enumerate(SEVEN.items()):
+        weights = new_model(replace(experiment, seed=seed)).state_dict()
         runs.finish(folder / name, experiment, [], {"fingerprint": fingerprint}, weights)
     return run_index.look(folder, fingerprint)
 
 
 def milliseconds(move: Callable[[int], None], rounds: int) -> dict[str, float]:
-    """Median and slowest of twenty of so many moves; each must differ from the one before."""
+    """Median and slowest of twenty over this many moves; each must differ from the one before."""
     taken = []
     for step in range(WARM_UP + rounds):
         started = time.perf_counter()
@@ -51,26 +53,26 @@ def milliseconds(move: Callable[[int], None], rounds: int) -> dict[str, float]:
     return {"median": round(statistics.median(ordered), 1), "of_20_slowest": round(slow, 1)}
 
 
-def measure(desk: Desk, rounds: int) -> dict[str, dict[str, float]]:
+def measure(state: ExplorerState, rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds of each slider."""
-    grid, way, along = Generate(desk), Interpolate(desk), Traverse(desk)
+    generate, interpolate, traverse = Generate(state), Interpolate(state), Traverse(state)
 
-    def hotter(step: int) -> None:
-        grid.temperature.value = 0.5 + (step % 50) / 100
+    def move_temperature(step: int) -> None:
+        generate.temperature.value = 0.5 + (step % 50) / 100
 
-    def further(step: int) -> None:
-        way.share.value = (step % 97) / 97
+    def move_share(step: int) -> None:
+        interpolate.share.value = (step % 97) / 97
 
-    def sideways(step: int) -> None:
-        along.sliders[0].value = (step % 59) / 30
+    def move_direction(step: int) -> None:
+        traverse.sliders[0].value = (step % 59) / 30
 
-    seven = milliseconds(further, rounds)
-    way.model.value = "lam-1e-5"
+    seven_models = milliseconds(move_share, rounds)
+    interpolate.model.value = BASE
     return {
-        "one_model": milliseconds(further, rounds),
-        "seven_models": seven,
-        "traverse": milliseconds(sideways, rounds),
-        "grid_of_24": milliseconds(hotter, rounds),
+        "one_model": milliseconds(move_share, rounds),
+        "seven_models": seven_models,
+        "traverse": milliseconds(move_direction, rounds),
+        "grid_of_24": milliseconds(move_temperature, rounds),
     }
 
 
@@ -81,9 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)  # as the explorer does
     faces = data.load("synthetic", "smoke")
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(faces, untrained(Path(folder), faces.fingerprint))
+        models = write_untrained_models(Path(folder), faces.fingerprint)
         result: dict[str, Any] = {
-            "milliseconds": measure(desk, asked.rounds),
+            "milliseconds": measure(ExplorerState(faces, models), asked.rounds),
             "targets": TARGETS,
             "rounds": asked.rounds,
             "machine": provenance.environment(torch.device("cpu")),

@@ -16,7 +16,7 @@ from vaelib.support import paths
 from vaelib.support.errors import InputError
 
 NOTEBOOK = "07_explore.ipynb"
-TEMPLATE = Path(__file__).with_name("page")
+TEMPLATE = Path(__file__).with_name("static")
 
 
 class Page(Voila):  # type: ignore[misc]
@@ -29,18 +29,18 @@ class Page(Voila):  # type: ignore[misc]
 
 
 def settings(port: int, browser: bool) -> Config:
-    """What Voila is told: this machine only, a token, and no file besides the page."""
-    told = Config()
-    told.Voila.ip = "127.0.0.1"
-    told.Voila.port = port
-    told.Voila.open_browser = browser
-    told.Voila.auto_token = True
-    told.VoilaConfiguration.file_allowlist = []
-    told.VoilaConfiguration.template = "lab"
-    told.VoilaConfiguration.show_tracebacks = False
+    """Voila's settings: this machine only, a token, and no file besides the page."""
+    config = Config()
+    config.Voila.ip = "127.0.0.1"
+    config.Voila.port = port
+    config.Voila.open_browser = browser
+    config.Voila.auto_token = True
+    config.VoilaConfiguration.file_allowlist = []
+    config.VoilaConfiguration.template = "lab"
+    config.VoilaConfiguration.show_tracebacks = False
     if hasattr(socket, "AF_UNIX"):  # sockets in the file system: no kernel listens on a port
-        told.ConnectionFileMixin.transport = "ipc"
-    return told
+        config.ConnectionFileMixin.transport = "ipc"
+    return config
 
 
 def parameterised(folder: Path, parameters: Parameters) -> Path:

@@ -1,6 +1,7 @@
-"""Faces as bytes for a page: a PNG in the loop, and a GIF and a PNG to save. No matplotlib."""
+"""Faces as the bytes of a picture: PNG for the page, PNG and GIF to save, JPEG for a photo."""
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -10,20 +11,26 @@ from torch import Tensor
 from vaelib.data import to_uint8
 
 FASTEST = 1  # of zlib's levels: half the time of its default for 2 % more bytes
-MILLISECONDS = 80  # a picture of a GIF
+FRAME_MILLISECONDS = 80  # of a GIF
 GIF_COLOURS = 128
 
 
-def png(image: Image.Image) -> bytes:
-    """The image as PNG, encoded fast."""
-    written = io.BytesIO()
-    image.save(written, "PNG", compress_level=FASTEST)
-    return written.getvalue()
+def side_by_side(images: Tensor) -> bytes:
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], in one row as a PNG of 64 x 48 n pixels."""
+    return _png(_row(images))
 
 
-def sheet(images: Tensor) -> bytes:
-    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], side by side as a PNG of 64 rows."""
-    return png(_row(images))
+def labelled_rows(rows: Mapping[str, Tensor]) -> bytes:
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], a row for each name as a PNG."""
+    from vaelib.reporting import figures  # only here: it takes half a second to load
+
+    return _png(figures.labelled_rows(rows))
+
+
+def _png(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "PNG", compress_level=FASTEST)
+    return content.getvalue()
 
 
 def _row(images: Tensor) -> Image.Image:
@@ -33,16 +40,16 @@ def _row(images: Tensor) -> Image.Image:
 
 
 def gif(steps: list[Tensor]) -> bytes:
-    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], side by side at each step, there and back."""
-    frames = [_doubled(images) for images in [*steps, *steps[-2:0:-1]]]
-    written = io.BytesIO()
-    frames[0].save(
-        written, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], in one row at each step, there and back."""
+    first, *others = [_gif_frame(images) for images in [*steps, *steps[-2:0:-1]]]
+    content = io.BytesIO()
+    first.save(
+        content, "GIF", save_all=True, append_images=others, duration=FRAME_MILLISECONDS, loop=0
     )
-    return written.getvalue()
+    return content.getvalue()
 
 
-def _doubled(images: Tensor) -> Image.Image:
+def _gif_frame(images: Tensor) -> Image.Image:
     row = _row(images)
     large = row.resize((2 * row.width, 2 * row.height), Image.Resampling.NEAREST)
     # Without dithering, whose noise a GIF cannot pack: a third of the bytes.
@@ -51,6 +58,6 @@ def _doubled(images: Tensor) -> Image.Image:
 
 def jpeg(image: Image.Image) -> bytes:
     """A photo as JPEG, which takes a fifth of a PNG's bytes."""
-    written = io.BytesIO()
-    image.save(written, "JPEG", quality=88)
-    return written.getvalue()
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=88)
+    return content.getvalue()

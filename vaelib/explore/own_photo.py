@@ -1,110 +1,86 @@
-"""The panel of one's own photo: framed as CelebA is, and reconstructed by every model."""
+"""The panel of the user's own photo: framed as CelebA is, and reconstructed by every model."""
 
 import torch
+from torch import Tensor
 
 from vaelib import latent
-from vaelib.config import BASE
 from vaelib.data import to_uint8
-from vaelib.explore import encoding, photo
-from vaelib.explore.draw import usable
-from vaelib.explore.photo import Frame, Photo
-from vaelib.explore.state import Desk
-from vaelib.explore.widgets import (
-    Drop,
-    Faces,
-    Paced,
-    Picture,
-    Range,
-    Save,
-    Words,
-    button,
-    column,
-    row,
-)
+from vaelib.explore import encoding, photo, widgets
+from vaelib.explore.panel import Panel
+from vaelib.explore.photo import Frame, UserPhoto
+from vaelib.explore.state import ExplorerState
 
 HEIGHT = 320  # pixels of the photo as it is shown
 
 
-class OwnPhoto:
+class OwnPhoto(Panel):
     """A photo stays in this process; nothing is written unless the browser saves it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.photo: Photo | None = None
-        self.words = Words()
-        self.drop = Drop(
-            "A photo with a face: choose a file, or drop one here", self.words, self.take
+    def __init__(self, state: ExplorerState) -> None:
+        super().__init__(state)
+        self.photo: UserPhoto | None = None
+        self.drop = widgets.FileDrop(
+            "A photo with a face: choose a file, or drop one here", self.status, self.open
         )
-        self.zoom = Range(label="Zoom", value=1.0, min=1.0, max=photo.MOST_ZOOM)
-        self.across = Range(label="Shift to the right", value=0.5, step=0.002)
-        self.down = Range(label="Shift down", value=0.5, step=0.002)
-        self.picture = Picture(alt="your photo with the frame over it")
-        self.faces = Faces("your photo and its reconstructions")
-        self.draw = Paced(self.words, self._draw)
-        for slider in (self.zoom, self.across, self.down):
-            slider.observe(self.draw, "value")
-        sliders = column(
-            self.zoom, self.across, self.down, row(button("Guess the frame again", self._guess))
+        self.zoom = widgets.Slider(label="Zoom", value=1.0, min=1.0, max=photo.MAX_ZOOM)
+        self.across = widgets.Slider(label="Shift to the right", value=0.5, step=0.002)
+        self.down = widgets.Slider(label="Shift down", value=0.5, step=0.002)
+        self.picture = widgets.Picture(alt="your photo with the frame over it")
+        self.picture.layout.max_width = "100%"
+        self.faces = widgets.FaceGrid("your photo and its reconstructions")
+        self.draw = self.on_change(self._draw, self.zoom, self.across, self.down)
+        guess = widgets.button("Guess the frame again", self._guess_frame)
+        sliders = widgets.column(self.zoom, self.across, self.down, widgets.row(guess))
+        keep = widgets.button("Keep it as an end of an interpolation", self.keep_framed)
+        save = widgets.SaveButton(
+            "Save the faces as PNG", "reconstructions.png", self.status, self.png
         )
-        framed = row(self.picture, sliders)
-        self.picture.layout.max_width, sliders.layout.flex = "100%", "1 1 260px"
-        sliders.layout.width = "auto"
-        self.framed = (
-            framed,
+        self.shown_with_photo = (
+            widgets.row(self.picture, widgets.flexible(sliders)),
             self.faces,
-            row(
-                button("Keep it as an end of an interpolation", self.keep),
-                Save("Save the faces as PNG", "reconstructions.png", self.words, self.saved),
-            ),
+            widgets.row(keep, save),
         )
-        self.view = column(self.drop, self.words)
+        self.view = widgets.column(self.drop, self.status)
 
-    @property
-    def frame(self) -> Frame:
-        return Frame(self.zoom.value, self.across.value, self.down.value)
-
-    def take(self, content: bytes) -> None:
+    def open(self, content: bytes) -> None:
         """Show the photo in a file's content. Raises InputError for what cannot be used."""
         self.photo = photo.read(content)
         notes = "; ".join(self.photo.notes)
-        self.words.say(f"This picture: {notes}." if notes else "")
-        self._guess()
-        self.view.children = (self.drop, self.words, *self.framed)
+        self.status.show(f"This picture: {notes}." if notes else "")
+        self._guess_frame()
+        self.view.children = (self.drop, self.status, *self.shown_with_photo)
 
-    def _guess(self) -> None:
+    def _framed(self) -> Tensor:
+        """What is in the frame, uint8 (1, 3, 64, 48)."""
+        assert self.photo is not None  # the controls that lead here come with the first photo
+        return photo.crop(self.photo.image, [self._frame])
+
+    @property
+    def _frame(self) -> Frame:
+        return Frame(self.zoom.value, self.across.value, self.down.value)
+
+    def _guess_frame(self) -> None:
         """Set the sliders to the frame that the base model reconstructs best."""
-        if self.photo is None:
-            return
-        names = self.desk.models.names
-        name = BASE if BASE in names else names[0]
-        found = photo.guess(self.photo.image, self.desk.models.model(name))
-        self.zoom.value, self.across.value, self.down.value = found
+        assert self.photo is not None
+        frame = photo.guess(self.photo.image, self.state.models.model(self.base_model))
+        self.zoom.value, self.across.value, self.down.value = frame
         self.draw()
 
     def _draw(self) -> None:
         if self.photo is None:
             return
-        image = self.photo.image
-        self.picture.sheet = encoding.jpeg(photo.shown(image, self.frame, HEIGHT))
-        face = photo.cut(image, [self.frame])
-        names = usable(self.desk, "", self.words)
-        models = [self.desk.models.model(name) for name in names]
-        drawn = [to_uint8(latent.reconstruct(model, face)) for model in models]
-        self.faces.show(torch.cat([face, *drawn]), ["your photo, framed", *names])
+        overlay = photo.with_frame(self.photo.image, self._frame, HEIGHT)
+        self.picture.content = encoding.jpeg(overlay)
+        face = self._framed()
+        models = self.load_models()
+        drawn = [to_uint8(latent.reconstruct(model, face)) for model in models.values()]
+        self.faces.show(torch.cat([face, *drawn]), ["your photo, framed", *models])
 
-    def keep(self) -> None:
-        """Make the framed photo an end that the other panels offer."""
-        if self.photo is not None:
-            name = self.desk.keep(photo.cut(self.photo.image, [self.frame])[0], "your photo")
-            self.words.say(f"{name}: to be found in the lists of the other panels")
+    def keep_framed(self) -> None:
+        """Offer the framed photo in the lists of all panels."""
+        self.keep(self._framed()[0], "your photo")
 
-    def saved(self) -> bytes:
-        """The framed photo and its reconstructions, a row with their names each."""
-        from vaelib.reporting import figures  # only here: it takes half a second to load
-
-        shown = self.faces.shown
-        if shown is None:
-            return b""
-        return encoding.png(
-            figures.labelled_rows(dict(zip(self.faces.labels, shown[:, None], strict=True)))
-        )
+    def png(self) -> bytes:
+        """The framed photo and its reconstructions as a PNG, a named row each."""
+        rows = zip(self.faces.labels, self.faces.shown[:, None], strict=True)
+        return encoding.labelled_rows(dict(rows))

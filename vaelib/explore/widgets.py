@@ -1,4 +1,9 @@
-"""The controls of the explorer, each with a label, and the pace at which pictures are drawn."""
+"""The explorer's controls: ipywidgets' own where they serve, and ours where those fall short.
+
+Ours replace ipywidgets' slider and play button, which have no name for a screen reader; its image,
+which has no alternative text; its HTML, which a screen reader does not announce when it changes;
+and its file upload, whose single message breaks the connection above 10 MB.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,233 +11,223 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets as widgets
+import ipywidgets
+import torch
 import traitlets
 from torch import Tensor
 
+from vaelib.config import LARGEST_SEED
 from vaelib.explore import encoding, photo
-from vaelib.explore.state import Desk
 from vaelib.support.errors import InputError
 
-SCRIPT, STYLE = (Path(__file__).parent / "static" / f"explore.{kind}" for kind in ("js", "css"))
-PAUSE = 0.02  # seconds after a picture in which the page can be heard, before the next
-WIDTH = 96  # of a face on the page: two pixels for each of its own
+STATIC = Path(__file__).with_name("static")
+PAUSE = 0.02  # seconds after a picture in which the page's messages are read, before the next
+FACE_WIDTH = 96  # of a face on the page: two pixels for each of its own
+LINE = {"width": "auto", "max_width": "100%"}  # layout of a control that shares a row
 
 
-class Words(anywidget.AnyWidget):
-    """A line that is announced to those who cannot see it."""
+class Control(anywidget.AnyWidget):
+    """A control of our own; `kind` names its function in static/explore.js."""
 
-    _esm, _css = SCRIPT, STYLE
-    kind = traitlets.Unicode("words").tag(sync=True)
-    words = traitlets.Unicode().tag(sync=True)
-    wrong = traitlets.Bool(False).tag(sync=True)
+    _esm, _css = STATIC / "explore.js", STATIC / "explore.css"
+    kind = traitlets.Unicode().tag(sync=True)
 
-    def say(self, words: str, wrong: bool = False) -> None:
-        """Say this in place of what was said before; wrong: as an error."""
+
+class StatusLine(Control):
+    """A line of text that screen readers announce when it changes."""
+
+    kind = traitlets.Unicode("status").tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)
+    is_error = traitlets.Bool(False).tag(sync=True)
+
+    def show(self, text: str, is_error: bool = False) -> None:
+        """Replace the text."""
         with self.hold_sync():
-            self.words, self.wrong = words, wrong
+            self.text, self.is_error = text, is_error
 
-    def spoken(self, do: Callable[[], None]) -> None:
-        """Do it; what cannot be done is said here, until the next time."""
-        if self.wrong:
-            self.say("")
+    def run(self, action: Callable[[], None]) -> None:
+        """Call the action; an InputError is shown here until the next action."""
+        if self.is_error:
+            self.show("")
         try:
-            do()
+            action()
         except InputError as error:
-            self.say(str(error), wrong=True)
+            self.show(str(error), is_error=True)
 
 
-class Faces(anywidget.AnyWidget):
-    """Faces as one picture, wrapped to the page's width or in rows with names, clicked or not."""
+class FaceGrid(Control):
+    """Faces beside each other, wrapped to the page's width or in named rows; a click may act."""
 
-    _esm, _css = SCRIPT, STYLE
     kind = traitlets.Unicode("faces").tag(sync=True)
-    sheet = traitlets.Bytes().tag(sync=True)
+    png = traitlets.Bytes().tag(sync=True)  # all faces in one row
     count = traitlets.Int(0).tag(sync=True)
     rows = traitlets.List(traitlets.Unicode()).tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    width = traitlets.Int(WIDTH).tag(sync=True)
-    verb = traitlets.Unicode().tag(sync=True)  # what a click does; empty: nothing
+    width = traitlets.Int(FACE_WIDTH).tag(sync=True)
+    click_action = traitlets.Unicode().tag(sync=True)  # a verb, or empty: nothing can be clicked
     alt = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, alt: str, clicked: Callable[[int], None] | None = None, **traits: Any):
-        super().__init__(alt=alt, verb="keep" if clicked else "", **traits)
-        self.shown: Tensor | None = None  # the faces themselves
-        self.clicked = clicked
-        self.on_msg(self._heard)
+    def __init__(self, alt: str, keep: Callable[[int], None] | None = None, **traits: Any) -> None:
+        """keep: called with the index of a face that is clicked."""
+        super().__init__(alt=alt, click_action="keep" if keep else "", **traits)
+        self.shown: Tensor = torch.zeros(0, 3, 64, 48)
+        self.keep = keep
+        self.on_msg(self._on_message)
 
     def show(self, images: Tensor, labels: Sequence[str] = (), rows: Sequence[str] = ()) -> None:
         """Draw faces (n, 3, 64, 48), uint8 or in [-1, 1].
 
-        labels: a name for each, or none; rows: names of rows that share the faces evenly_spaced.
+        labels: a name for each, or none; rows: names of rows that share the faces evenly.
         """
-        encoded = encoding.sheet(images)
+        png = encoding.side_by_side(images)
         self.shown = images
         with self.hold_sync():  # one message, drawn at once
             self.labels, self.rows, self.count = list(labels), list(rows), len(images)
-            self.sheet = encoded
+            self.png = png
 
-    def _heard(self, _: object, told: dict[str, Any], __: object) -> None:
-        index = told.get("clicked")
-        if self.clicked and isinstance(index, int) and 0 <= index < self.count:
-            self.clicked(index)
+    def _on_message(self, _: object, message: dict[str, Any], __: object) -> None:
+        index = message.get("clicked")
+        if self.keep and isinstance(index, int) and 0 <= index < self.count:
+            self.keep(index)
 
 
-class Picture(anywidget.AnyWidget):
-    """One picture of any size."""
+class Picture(Control):
+    """One picture of any size, with alternative text."""
 
-    _esm, _css = SCRIPT, STYLE
-    kind = traitlets.Unicode("photo").tag(sync=True)
-    sheet = traitlets.Bytes().tag(sync=True)
+    kind = traitlets.Unicode("picture").tag(sync=True)
+    content = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
 
-class Range(anywidget.AnyWidget):
-    """A slider of the browser's own: the keyboard moves it, and its label is told with it."""
+class Slider(Control):
+    """The browser's own slider, tied to its label, with pictures at its ends or a play button."""
 
-    _esm, _css = SCRIPT, STYLE
-    kind = traitlets.Unicode("range").tag(sync=True)
+    kind = traitlets.Unicode("slider").tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
     value = traitlets.Float(0.0).tag(sync=True)
     min = traitlets.Float(0.0).tag(sync=True)
     max = traitlets.Float(1.0).tag(sync=True)
     step = traitlets.Float(0.01).tag(sync=True)
-    digits = traitlets.Int(2).tag(sync=True)
     play = traitlets.Bool(False).tag(sync=True)
-    ends = traitlets.Bytes().tag(sync=True)  # two faces as one PNG, drawn at the slider's ends
+    ends = traitlets.Bytes().tag(sync=True)  # a PNG of two faces, drawn at the slider's ends
 
 
-class Drop(anywidget.AnyWidget):
-    """A place for a file: chosen with a button or dropped; its content comes here in pieces."""
+class FileDrop(Control):
+    """A place for a file, chosen or dropped; its content arrives in pieces of 1 MB."""
 
-    _esm, _css = SCRIPT, STYLE
     kind = traitlets.Unicode("drop").tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
-    most = traitlets.Int(photo.MOST_BYTES).tag(sync=True)  # larger ones do not leave the browser
+    max_bytes = traitlets.Int(photo.MAX_BYTES).tag(sync=True)  # larger ones stay in the browser
 
-    def __init__(self, label: str, words: Words, taken: Callable[[bytes], None]) -> None:
+    def __init__(self, label: str, status: StatusLine, open_file: Callable[[bytes], None]) -> None:
         super().__init__(label=label)
-        self.words, self.taken = words, taken
+        self.status, self.open_file = status, open_file
         self.pieces: list[bytes] = []
-        self.on_msg(self._heard)
+        self.on_msg(self._on_message)
 
-    def _heard(self, _: object, told: dict[str, Any], buffers: Sequence[memoryview]) -> None:
-        if "refused" in told:
-            self.words.say(photo.too_large(int(told["refused"])), wrong=True)
+    def _on_message(
+        self, _: object, message: dict[str, Any], buffers: Sequence[memoryview]
+    ) -> None:
+        if "refused" in message:
+            self.status.show(photo.too_large(int(message["refused"])), is_error=True)
             return
-        if told["piece"] == 0:
+        if message["piece"] == 0:
             self.pieces = []
         self.pieces += [bytes(buffer) for buffer in buffers]
-        if told["piece"] < told["pieces"] - 1 and sum(map(len, self.pieces)) <= self.most:
+        size = sum(len(piece) for piece in self.pieces)
+        if message["piece"] < message["pieces"] - 1 and size <= self.max_bytes:
             return
         content, self.pieces = b"".join(self.pieces), []
-        self.words.spoken(lambda: self.taken(content))
-        self.send({"read": True})
+        self.status.run(lambda: self.open_file(content))
+        self.send({"done": True})
 
 
-class Save(anywidget.AnyWidget):
+class SaveButton(Control):
     """A button that hands a file to the browser; nothing is written on this side."""
 
-    _esm, _css = SCRIPT, STYLE
     kind = traitlets.Unicode("save").tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, label: str, name: str, words: Words, content: Callable[[], bytes]) -> None:
+    def __init__(
+        self, label: str, filename: str, status: StatusLine, content: Callable[[], bytes]
+    ) -> None:
         super().__init__(label=label)
-        self.name, self.words, self.content = name, words, content
-        self.on_msg(self._heard)
+        self.filename, self.content = filename, content
+        self.on_msg(lambda *_: status.run(self._send_file))
 
-    def _heard(self, *_: object) -> None:
-        self.words.spoken(self._give)
-
-    def _give(self) -> None:
-        kind = "image/gif" if self.name.endswith(".gif") else "image/png"
-        self.send({"name": self.name, "type": kind}, [self.content()])
+    def _send_file(self) -> None:
+        file_type = "image/gif" if self.filename.endswith(".gif") else "image/png"
+        self.send({"name": self.filename, "type": file_type}, [self.content()])
 
 
-class Paced:
-    """Draws what was asked for last, never a queue of what was asked for before.
+class Throttled:
+    """Calls `draw` for the latest request only, however many come while it draws.
 
-    While a picture is drawn the page goes on asking; all that it has asked meanwhile is answered
-    by one more. Outside a running event loop, such as a test's, it draws at once.
+    Outside a running event loop, as in tests, it draws at once.
     """
 
-    def __init__(self, words: Words, draw: Callable[[], None]) -> None:
-        self.words, self.draw = words, draw
-        self.due: asyncio.TimerHandle | None = None
-        self.free = 0.0  # the loop's time from which on it may draw again
+    def __init__(self, status: StatusLine, draw: Callable[[], None]) -> None:
+        self.status, self.draw = status, draw
+        self.scheduled: asyncio.TimerHandle | None = None
+        self.free_at = 0.0  # the loop's time from which on it may draw again
 
     def __call__(self, *_: object) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.words.spoken(self.draw)
+            self.status.run(self.draw)
             return
-        if self.due is None:
-            self.due = loop.call_at(max(loop.time(), self.free), self._now, loop)
+        if self.scheduled is None:
+            self.scheduled = loop.call_at(max(loop.time(), self.free_at), self._draw_now, loop)
 
-    def _now(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.due = None
-        self.words.spoken(self.draw)
-        self.free = loop.time() + PAUSE
-
-
-def wide(slider: Range) -> Range:
-    """A slider that takes what room is left in a row, and never less than it can be used in."""
-    slider.layout.flex, slider.layout.min_width = "1 1 260px", "min(260px, 100%)"
-    return slider
+    def _draw_now(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.scheduled = None
+        self.status.run(self.draw)
+        self.free_at = loop.time() + PAUSE
 
 
-def choice(label: str, options: Sequence[Any], value: Any = None) -> widgets.Dropdown:
-    """A list to choose from; options as ipywidgets takes them."""
-    chosen = widgets.Dropdown(options=options, description=label, **_line())
+def dropdown(label: str, options: Sequence[Any], value: Any = None) -> ipywidgets.Dropdown:
+    """A list to choose from; options as ipywidgets takes them; the first is chosen by default."""
+    style = {"description_width": "initial"}
+    chosen = ipywidgets.Dropdown(options=options, description=label, style=style, layout=LINE)
     if value is not None:
         chosen.value = value
     return chosen
 
 
-def end_choice(label: str, desk: Desk, place: int, first: str = "") -> widgets.Dropdown:
-    """A list of the held-out and kept faces, with `first` before them, that grows with the desk."""
-
-    def options() -> list[str]:
-        return [*([first] if first else []), *desk.ends]
-
-    chosen = choice(label, options(), options()[place])
-
-    def grown() -> None:
-        value = chosen.value
-        chosen.options = options()  # which chooses the first
-        chosen.value = value if value in chosen.options else chosen.options[0]
-
-    desk.watchers.append(grown)
-    return chosen
-
-
-def number(label: str, value: int, low: int, high: int) -> widgets.BoundedIntText:
-    """A whole number to type."""
-    return widgets.BoundedIntText(value, low, high, description=label, **_line())
-
-
-def button(label: str, pressed: Callable[[], None]) -> widgets.Button:
-    """A button with words on it."""
-    made = widgets.Button(description=label, layout={"width": "auto", "max_width": "100%"})
-    made.on_click(lambda _: pressed())
+def button(label: str, on_click: Callable[[], None]) -> ipywidgets.Button:
+    """A button with text on it."""
+    made = ipywidgets.Button(description=label, layout=LINE)
+    made.on_click(lambda _: on_click())
     return made
 
 
-def row(*children: widgets.Widget) -> widgets.Box:
+def seed_controls(next_label: str) -> tuple[ipywidgets.BoundedIntText, ipywidgets.Button]:
+    """A seed to type, and a button with this label that goes on to the next one."""
+    style = {"description_width": "initial"}
+    seed = ipywidgets.BoundedIntText(
+        0, 0, LARGEST_SEED, description="Seed", style=style, layout=LINE
+    )
+
+    def next_seed() -> None:
+        seed.value = (seed.value + 1) % LARGEST_SEED
+
+    return seed, button(next_label, next_seed)
+
+
+def flexible(widget: ipywidgets.Widget, smallest: int = 260) -> ipywidgets.Widget:
+    """Let it take the room that is left in its row, at least so many pixels where the page can."""
+    widget.layout.width, widget.layout.flex = "auto", f"1 1 {smallest}px"
+    widget.layout.min_width = f"min({smallest}px, 100%)"
+    return widget
+
+
+def row(*children: ipywidgets.Widget, align: str = "center") -> ipywidgets.Box:
     """Controls beside each other as far as the page is wide, else below each other."""
     flow = {"display": "flex", "flex_flow": "row wrap", "grid_gap": "4px 16px"}
-    return widgets.Box(children, layout={**flow, "align_items": "center", "overflow": "visible"})
+    return ipywidgets.Box(children, layout={**flow, "align_items": align, "overflow": "visible"})
 
 
-def column(*children: widgets.Widget) -> widgets.VBox:
+def column(*children: ipywidgets.Widget) -> ipywidgets.VBox:
     """Controls below each other, over the page's whole width."""
-    return widgets.VBox(children, layout={"width": "100%", "grid_gap": "8px"})
-
-
-def _line() -> dict[str, Any]:
-    return {
-        "style": {"description_width": "initial"},
-        "layout": {"width": "auto", "max_width": "100%"},
-    }
+    return ipywidgets.VBox(children, layout={"width": "100%", "grid_gap": "8px"})

@@ -1,220 +1,207 @@
-// The controls that ipywidgets lacks: faces that are drawn without a flicker and can be clicked,
-// a slider whose name a screen reader tells, a line that is announced, a place to drop a photo,
-// and a download.
+// What ipywidgets' own controls lack: faces that are drawn without a flicker and can be clicked, a
+// slider and a play button that screen readers name, a status line that they announce, alternative
+// text, a place to drop a file of any size, and a download.
 // Everything comes from the kernel; nothing is fetched from anywhere.
 
-const make = (kind, name, parent) => {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (parent) parent.append(made);
-  return made;
+const WIDTH = 48, HEIGHT = 64; // pixels of a face
+
+const create = (tag, className, parent) => {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (parent) parent.append(element);
+  return element;
 };
 
-const unique = () => `vae-${Math.random().toString(36).slice(2)}`;
+const createButton = (text, parent, onClick) => {
+  const button = create("button", "vae-button", parent);
+  button.type = "button";
+  button.textContent = text;
+  button.addEventListener("click", onClick);
+  return button;
+};
 
-const words = (model, el) => {
-  const line = make("p", "vae-words", el);
+const createCanvas = (className, parent) => {
+  const canvas = create("canvas", className, parent);
+  [canvas.width, canvas.height] = [WIDTH, HEIGHT];
+  return canvas;
+};
+
+const createLabel = (input, parent) => {
+  const label = create("label", "", parent);
+  label.htmlFor = input.id = `vae-${Math.random().toString(36).slice(2)}`;
+  return label;
+};
+
+const decode = (png) =>
+  png && png.byteLength ? createImageBitmap(new Blob([png], { type: "image/png" })) : null;
+
+// The face at this index of a row of faces.
+const drawFace = (canvas, bitmap, index) => {
+  const pen = canvas.getContext("2d");
+  pen.clearRect(0, 0, WIDTH, HEIGHT);
+  if (bitmap) pen.drawImage(bitmap, WIDTH * index, 0, WIDTH, HEIGHT, 0, 0, WIDTH, HEIGHT);
+};
+
+const status = (model, el) => {
+  const line = create("p", "vae-status", el);
   line.setAttribute("role", "status");
-  const say = () => {
-    line.textContent = model.get("words");
-    line.classList.toggle("vae-error", model.get("wrong"));
+  const update = () => {
+    line.textContent = model.get("text");
+    line.classList.toggle("vae-error", model.get("is_error"));
   };
-  model.on("change:words change:wrong", say);
-  say();
+  model.on("change", update);
+  update();
 };
-
-const picture = (bytes) => createImageBitmap(new Blob([bytes], { type: "image/png" }));
 
 const faces = (model, el) => {
-  const box = make("div", "vae-faces", el);
-  const grid = make("div", "", box);
+  const grid = create("div", "", create("div", "vae-faces", el));
   grid.setAttribute("role", "group");
-  let cells = [], laid = "", asked = 0;
+  grid.setAttribute("aria-label", model.get("alt"));
+  const action = model.get("click_action");
+  let cells = [], layout = "", latest = 0;
 
-  const cell = (index) => {
-    const figure = make("figure", "vae-face", grid);
-    const verb = model.get("verb");
-    const holder = verb ? make("button", "", figure) : figure;
-    const canvas = make("canvas", "", holder);
-    [canvas.width, canvas.height] = [48, 64];
-    const caption = make("figcaption", "", figure);
-    if (verb) {
+  const addCell = (index) => {
+    const figure = create("figure", "vae-face", grid);
+    const holder = action ? create("button", "", figure) : figure;
+    const canvas = createCanvas("", holder);
+    const caption = create("figcaption", "", figure);
+    if (action) {
       holder.type = "button";
       holder.addEventListener("click", () => model.send({ clicked: index }));
     } else {
       canvas.setAttribute("role", "img");
     }
-    return { canvas, caption, named: verb ? holder : canvas, figure };
+    return { canvas, caption, named: action ? holder : canvas };
   };
 
-  // Columns of the rows' names and of their faces; a small page has the names above the rows.
-  const fit = () => {
-    const across = model.get("rows").length ? cells.length / model.get("rows").length : 0;
-    const columns = `repeat(${across}, minmax(0, ${model.get("width")}px))`;
-    const narrow = box.clientWidth > 0 && box.clientWidth <= 560;
-    grid.style.gridTemplateColumns = across ? (narrow ? columns : `auto ${columns}`) : "";
-  };
-
-  const lay = () => {
-    const [rows, count, width] = [model.get("rows"), model.get("count"), model.get("width")];
-    const told = JSON.stringify([rows, count, width, model.get("verb")]);
-    if (told === laid) return;
-    laid = told;
+  const rebuild = (rows, count) => {
+    const columns = rows.length ? count / rows.length : 0;
+    grid.className = columns ? "vae-table" : "vae-wrap";
+    grid.style.setProperty("--columns", columns);
+    grid.style.setProperty("--width", `${model.get("width")}px`);
     grid.replaceChildren();
-    grid.className = rows.length ? "vae-table" : "vae-wrap";
-    const across = rows.length ? count / rows.length : 0;
     cells = [];
     for (let index = 0; index < count; index++) {
-      if (across && index % across === 0) {
-        make("div", "vae-row", grid).textContent = rows[index / across];
+      if (columns && index % columns === 0) {
+        create("div", "vae-row", grid).textContent = rows[index / columns];
       }
-      const made = cell(index);
-      if (!across) made.figure.style.width = `min(${width}px, 100%)`;
-      cells.push(made);
+      cells.push(addCell(index));
     }
-    fit();
   };
 
-  const name = () => {
-    const [rows, labels, verb] = [model.get("rows"), model.get("labels"), model.get("verb")];
-    grid.setAttribute("aria-label", model.get("alt"));
-    cells.forEach(({ caption, named }, index) => {
-      const row = rows.length ? `${rows[Math.floor((index * rows.length) / cells.length)]} ` : "";
-      const label = labels[index] || `${row}face ${index + 1}`;
+  const update = async () => {
+    const request = ++latest;
+    const bitmap = await decode(model.get("png"));
+    if (request !== latest) return; // a newer picture has arrived meanwhile
+    const [rows, count, labels] = [model.get("rows"), model.get("count"), model.get("labels")];
+    if (layout !== JSON.stringify([rows, count])) {
+      layout = JSON.stringify([rows, count]);
+      rebuild(rows, count);
+    }
+    cells.forEach(({ canvas, caption, named }, index) => {
+      const row = rows.length ? `${rows[Math.floor((index * rows.length) / count)]} ` : "";
+      const name = labels[index] || `${row}face ${index + 1}`;
       caption.textContent = labels[index] || "";
-      named.setAttribute("aria-label", verb ? `${verb} ${label}` : `${model.get("alt")}, ${label}`);
-      if (verb) named.title = `${verb} ${label}`;
+      named.setAttribute("aria-label", `${action || `${model.get("alt")},`} ${name}`);
+      if (action) named.title = `${action} ${name}`;
+      drawFace(canvas, bitmap, index);
     });
   };
 
-  const draw = async () => {
-    const turn = ++asked;
-    const bytes = model.get("sheet");
-    const sheet = bytes && bytes.byteLength ? await picture(bytes) : null;
-    if (turn !== asked) return; // a newer one was asked for meanwhile
-    lay();
-    name();
-    cells.forEach(({ canvas }, index) => {
-      const pen = canvas.getContext("2d");
-      pen.clearRect(0, 0, 48, 64);
-      if (sheet) pen.drawImage(sheet, 48 * index, 0, 48, 64, 0, 0, 48, 64);
-    });
-    box.dataset.drawn = String(turn);
-  };
-
-  // One message brings all that belongs together, and each of its traits is told of by itself.
-  let waiting = false;
-  const soon = () => {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => { waiting = false; draw(); });
-  };
-  model.on("change:sheet change:count change:rows change:labels change:verb", soon);
-  const watch = new ResizeObserver(fit);
-  watch.observe(box);
-  draw();
-  return () => watch.disconnect();
+  model.on("change", update); // once for all traits of a message
+  update();
 };
 
-const photo = (model, el) => {
-  const box = make("div", "vae-photo", el);
-  const image = make("img", "", box);
-  let url = "";
-  const draw = () => {
-    const bytes = model.get("sheet");
-    const old = url;
-    url = bytes && bytes.byteLength ? URL.createObjectURL(new Blob([bytes])) : "";
-    image.hidden = !url;
+const picture = (model, el) => {
+  const image = create("img", "vae-picture", el);
+  const update = () => {
+    const content = model.get("content");
+    URL.revokeObjectURL(image.src);
+    image.hidden = !content.byteLength;
     image.alt = model.get("alt");
-    if (url) image.src = url;
-    if (old) URL.revokeObjectURL(old);
+    if (content.byteLength) image.src = URL.createObjectURL(new Blob([content]));
   };
-  model.on("change:sheet", draw);
-  draw();
-  return () => url && URL.revokeObjectURL(url);
+  model.on("change", update);
+  update();
+  return () => URL.revokeObjectURL(image.src);
 };
 
-const range = (model, el) => {
-  const box = make("div", "vae-range", el);
-  const low = make("canvas", "vae-end", box);
-  const middle = make("div", "vae-middle", box);
-  const high = make("canvas", "vae-end", box);
-  const label = make("label", "", middle);
-  const told = make("output", "", middle);
-  const input = make("input", "", middle);
+const slider = (model, el) => {
+  const box = create("div", "vae-slider", el);
+  const ends = [createCanvas("vae-end", box)];
+  const middle = create("div", "vae-middle", box);
+  ends.push(createCanvas("vae-end", box));
+  const input = create("input");
   input.type = "range";
-  label.htmlFor = input.id = unique();
-  const show = () => {
+  const label = createLabel(input, middle);
+  const readout = create("output", "", middle);
+  middle.append(input);
+
+  const update = () => {
     label.textContent = model.get("label");
-    for (const side of ["min", "max", "step"]) input[side] = model.get(side);
-    input.value = model.get("value");
-    const text = Number(model.get("value")).toFixed(model.get("digits"));
-    told.textContent = text;
-    input.setAttribute("aria-valuetext", text);
+    for (const name of ["min", "max", "step", "value"]) input[name] = model.get(name);
+    readout.textContent = model.get("value").toFixed(2);
+    input.setAttribute("aria-valuetext", readout.textContent);
   };
-  const ends = async () => {
-    const bytes = model.get("ends");
-    low.hidden = high.hidden = !(bytes && bytes.byteLength);
-    if (low.hidden) return;
-    const sheet = await picture(bytes);
-    [low, high].forEach((canvas, side) => {
-      [canvas.width, canvas.height] = [48, 64];
+  const updateEnds = async () => {
+    const bitmap = await decode(model.get("ends"));
+    ends.forEach((canvas, index) => {
+      canvas.hidden = !bitmap;
       canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `${model.get("label")}, ${side ? "highest" : "lowest"}`);
-      canvas.getContext("2d").drawImage(sheet, 48 * side, 0, 48, 64, 0, 0, 48, 64);
+      canvas.setAttribute("aria-label", `${model.get("label")}, ${["lowest", "highest"][index]}`);
+      drawFace(canvas, bitmap, index);
     });
   };
   const move = (value) => {
     model.set("value", value);
     model.save_changes();
   };
+
   input.addEventListener("input", () => move(Number(input.value)));
-  model.on("change", show);
-  model.on("change:ends", ends);
-  show();
-  ends();
-  return model.get("play") ? player(model, middle, move) : undefined;
+  model.on("change", update);
+  model.on("change:ends", updateEnds);
+  update();
+  updateEnds();
+  return model.get("play") ? addPlayButton(model, middle, move) : undefined;
 };
 
-const player = (model, box, move) => {
-  const button = make("button", "vae-push", box);
-  let timer = 0, way = 1;
+// Moves the slider there and back. Returns what stops it.
+const addPlayButton = (model, parent, move) => {
+  let timer = 0, direction = 1;
+  const step = () => {
+    const [low, high, value] = [model.get("min"), model.get("max"), model.get("value")];
+    if (value >= high) direction = -1;
+    if (value <= low) direction = 1;
+    move(Math.min(high, Math.max(low, value + (direction * (high - low)) / 40)));
+  };
   const stop = () => {
     clearInterval(timer);
     timer = 0;
     button.textContent = "Play";
   };
-  const step = () => {
-    const [low, high] = [model.get("min"), model.get("max")];
-    if (model.get("value") >= high) way = -1;
-    if (model.get("value") <= low) way = 1;
-    move(Math.min(high, Math.max(low, model.get("value") + (way * (high - low)) / 40)));
-  };
-  button.type = "button";
-  button.addEventListener("click", () => {
+  const button = createButton("Play", parent, () => {
     if (timer) return stop();
     button.textContent = "Pause";
     timer = setInterval(step, 100);
   });
-  stop();
   return stop;
 };
 
-const PIECE = 1 << 20; // a server may refuse messages of more than 10 MB
+const PIECE = 1 << 20; // bytes; a server refuses messages of more than 10 MB
 
 const drop = (model, el) => {
-  const box = make("div", "vae-drop", el);
-  const label = make("label", "", box);
-  const input = make("input", "", box);
-  label.textContent = model.get("label");
+  const box = create("div", "vae-drop", el);
+  const input = create("input");
   input.type = "file";
   input.accept = "image/*";
-  input.id = label.htmlFor = unique();
-  const line = make("span", "", box);
-  const take = async (file) => {
+  createLabel(input, box).textContent = model.get("label");
+  box.append(input);
+  const progress = create("span", "", box);
+
+  const send = async (file) => {
     if (!file) return;
-    if (file.size > model.get("most")) return model.send({ refused: file.size });
-    line.textContent = "Reading ...";
+    if (file.size > model.get("max_bytes")) return model.send({ refused: file.size });
+    progress.textContent = "Reading ...";
     const content = await file.arrayBuffer();
     const pieces = Math.max(1, Math.ceil(content.byteLength / PIECE));
     for (let piece = 0; piece < pieces; piece++) {
@@ -222,35 +209,33 @@ const drop = (model, el) => {
       model.send({ piece, pieces }, undefined, [part]);
     }
   };
-  model.on("msg:custom", () => (line.textContent = ""));
-  input.addEventListener("change", () => take(input.files[0]).then(() => (input.value = "")));
-  for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
-    box.addEventListener(kind, (event) => {
+
+  model.on("msg:custom", () => (progress.textContent = ""));
+  input.addEventListener("change", () => send(input.files[0]).then(() => (input.value = "")));
+  for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+    box.addEventListener(type, (event) => {
       event.preventDefault();
       event.stopPropagation();
-      box.classList.toggle("vae-over", kind === "dragenter" || kind === "dragover");
-      if (kind === "drop") take(event.dataTransfer.files[0]);
+      box.classList.toggle("vae-over", type === "dragenter" || type === "dragover");
+      if (type === "drop") send(event.dataTransfer.files[0]);
     });
   }
 };
 
 const save = (model, el) => {
-  const button = make("button", "vae-push", el);
-  button.type = "button";
-  button.textContent = model.get("label");
-  button.addEventListener("click", () => model.send({ wanted: true }));
-  const give = (told, buffers) => {
-    const link = make("a");
-    link.href = URL.createObjectURL(new Blob([buffers[0]], { type: told.type }));
-    link.download = told.name;
+  createButton(model.get("label"), el, () => model.send({ clicked: true }));
+  const download = (file, buffers) => {
+    const link = create("a");
+    link.href = URL.createObjectURL(new Blob([buffers[0]], { type: file.type }));
+    link.download = file.name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
-  model.on("msg:custom", give);
-  return () => model.off("msg:custom", give);
+  model.on("msg:custom", download);
+  return () => model.off("msg:custom", download);
 };
 
-const kinds = { words, faces, photo, range, drop, save };
+const kinds = { status, faces, picture, slider, drop, save };
 
 export default {
   render({ model, el }) {

@@ -1,0 +1,37 @@
+"""The panel that draws a grid of faces from the prior."""
+
+from vaelib import latent
+from vaelib.explore import widgets
+from vaelib.explore.panel import Panel
+from vaelib.explore.state import ExplorerState
+
+COUNT = 24  # faces
+MAX_TEMPERATURE = 2.0  # times the prior's standard deviation
+
+
+class Generate(Panel):
+    """A grid of faces from the prior; a click keeps one."""
+
+    def __init__(self, state: ExplorerState) -> None:
+        super().__init__(state)
+        self.model = self.model_dropdown()
+        self.seed, next_seed = widgets.seed_controls("Other faces")
+        self.temperature = widgets.Slider(
+            label="Temperature (1 is the prior)", value=1.0, max=MAX_TEMPERATURE, step=0.05
+        )
+        self.faces = widgets.FaceGrid("faces drawn from noise", self._keep)
+        self.on_change(self._draw, self.model, self.seed, self.temperature)
+        slider = widgets.flexible(self.temperature)
+        self.view = widgets.column(
+            widgets.row(self.model, self.seed, next_seed, slider), self.status, self.faces
+        )
+        self.status.run(self._draw)
+
+    def _draw(self) -> None:
+        model = self.state.models.model(self.model.value)
+        z = latent.noise(COUNT, model.latent, self.seed.value) * self.temperature.value
+        self.faces.show(latent.decode(model, z))
+
+    def _keep(self, index: int) -> None:
+        origin = f"{self.model.value} seed {self.seed.value} face {index + 1}"
+        self.keep(self.faces.shown[index], origin)

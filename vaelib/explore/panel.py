@@ -1,0 +1,88 @@
+"""What every panel of the explorer has; a new panel is a module beside this one."""
+
+from collections.abc import Callable
+
+import ipywidgets
+from torch import Tensor
+
+from vaelib.config import BASE
+from vaelib.explore import widgets
+from vaelib.explore.state import ExplorerState
+from vaelib.model import VAE
+from vaelib.support.errors import InputError
+
+
+class Panel:
+    """Controls and faces in one `view`, which a panel's `__init__` builds, over a shared state."""
+
+    view: ipywidgets.Widget
+
+    def __init__(self, state: ExplorerState) -> None:
+        self.state = state
+        self.status = widgets.StatusLine()
+
+    def on_change(
+        self, draw: Callable[[], None], *controls: ipywidgets.Widget
+    ) -> widgets.Throttled:
+        """Draw whenever one of these controls changes, as often as drawing can keep up."""
+        throttled = widgets.Throttled(self.status, draw)
+        for control in controls:
+            control.observe(throttled, "value")
+        return throttled
+
+    def keep(self, face: Tensor, origin: str) -> None:
+        """Offer this face (3, 64, 48), uint8 or in [-1, 1], in the lists of all panels."""
+        name = self.state.keep(face, origin)
+        self.status.show(f"{name}: to be found in the lists of all panels")
+
+    def load_models(self, name: str = "") -> dict[str, VAE]:
+        """The model of this name, or by default all of the report's.
+
+        A model that cannot be loaded is left out and reported in the status line. Raises
+        InputError where none is left.
+        """
+        models, problems = {}, []
+        for wanted in [name] if name else self.state.models.seven:
+            try:
+                models[wanted] = self.state.models.model(wanted)
+            except InputError as error:
+                problems.append(str(error))
+        if not models:
+            raise InputError("; ".join(problems))
+        if problems:
+            self.status.show("; ".join(problems), is_error=True)
+        return models
+
+    @property
+    def base_model(self) -> str:
+        """The name of the base model, or of the first model where it is not here."""
+        names = self.state.models.names
+        return BASE if BASE in names else names[0]
+
+    def model_dropdown(self) -> ipywidgets.Dropdown:
+        """A list of the models; its value is a name."""
+        return widgets.dropdown("Model", self.model_options(), self.base_model)
+
+    def model_options(self) -> list[tuple[str, str]]:
+        """Label and name of each model."""
+        models = self.state.models
+        return [(models.label(name), name) for name in models.names]
+
+    def face_dropdown(self, label: str, index: int, first: str = "") -> ipywidgets.Dropdown:
+        """A list of the gallery's faces, which grows with it.
+
+        index: of the face that is chosen at first; first: an option before all faces, or none.
+        """
+
+        def options() -> list[str]:
+            return [*([first] if first else []), *self.state.gallery]
+
+        chosen = widgets.dropdown(label, options(), options()[index])
+
+        def update() -> None:
+            value = chosen.value
+            chosen.options = options()  # which chooses the first
+            chosen.value = value if value in chosen.options else chosen.options[0]
+
+        self.state.kept_listeners.append(update)
+        return chosen

@@ -1,0 +1,70 @@
+"""The panel with a slider for each of the directions that a model uses most."""
+
+import torch
+
+from vaelib import latent
+from vaelib.explore import encoding, widgets
+from vaelib.explore.panel import Panel
+from vaelib.explore.state import DIRECTION_KINDS, ExplorerState
+
+SLIDERS = 8
+REACH = 3.0  # standard deviations to either side
+CENTRE = "the centre of the prior"
+
+
+class Traverse(Panel):
+    """A face that all sliders move together; each slider's ends are drawn beside it."""
+
+    def __init__(self, state: ExplorerState) -> None:
+        super().__init__(state)
+        self.model = self.model_dropdown()
+        self.kind = widgets.dropdown("Directions", DIRECTION_KINDS)
+        self.start = self.face_dropdown("Start from", 0, first=CENTRE)
+        self.faces = widgets.FaceGrid("the face at all sliders", self._keep, width=192)
+        self.sliders = [widgets.Slider(min=-REACH, max=REACH, step=0.05) for _ in range(SLIDERS)]
+        self.origin, self.steps = torch.zeros(1, 1), torch.zeros(0, 1)
+        self.on_change(self._draw_all, self.model, self.kind, self.start)
+        self.on_change(self._draw_face, *self.sliders)
+        face, sliders = widgets.column(self.faces), widgets.column(*self.sliders)
+        face.layout.width, face.layout.flex = "auto", "0 1 200px"
+        self.view = widgets.column(
+            widgets.row(
+                self.model,
+                self.kind,
+                self.start,
+                widgets.button("All sliders to the middle", self._reset),
+            ),
+            self.status,
+            widgets.row(face, widgets.flexible(sliders, 300), align="flex-start"),
+        )
+        self.status.run(self._draw_all)
+
+    def _draw_all(self) -> None:
+        """Draw the sliders' ends and the face: the model, directions or start have changed."""
+        name = self.model.value
+        model = self.state.models.model(name)
+        directions = self.state.directions(name, self.kind.value, SLIDERS)
+        self.steps = directions.steps
+        self.origin = torch.zeros(1, model.latent)
+        if self.start.value != CENTRE:
+            self.origin = self.state.latent_mean(name, self.start.value)
+        ends = torch.stack([-REACH * self.steps, REACH * self.steps], dim=1)
+        faces = latent.decode(model, (self.origin + ends).flatten(0, 1)).unflatten(0, (-1, 2))
+        for slider, label, pair in zip(self.sliders, directions.names, faces, strict=False):
+            with slider.hold_sync():
+                slider.label, slider.ends = label, encoding.side_by_side(pair)
+        for index, slider in enumerate(self.sliders):  # a small latent has fewer directions
+            slider.layout.display = None if index < len(self.steps) else "none"
+        self._draw_face()
+
+    def _draw_face(self) -> None:
+        model = self.state.models.model(self.model.value)
+        values = torch.tensor([[slider.value for slider in self.sliders[: len(self.steps)]]])
+        self.faces.show(latent.decode(model, self.origin + values @ self.steps))
+
+    def _reset(self) -> None:
+        for slider in self.sliders:
+            slider.value = 0.0
+
+    def _keep(self, index: int) -> None:
+        self.keep(self.faces.shown[index], f"{self.model.value} traversed")
