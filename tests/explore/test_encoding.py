@@ -1,4 +1,4 @@
-"""Faces survive their way into a file."""
+"""Faces as the bytes of a picture."""
 
 import io
 
@@ -20,20 +20,20 @@ def opened(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content))
 
 
-def test_a_sheet_has_the_faces_side_by_side() -> None:
-    some = faces(3)
-    sheet = np.asarray(opened(encoding.sheet(some)))
-    assert sheet.shape == (64, 3 * 48, 3)
-    for place, face in enumerate(some):
-        part = sheet[:, 48 * place : 48 * (place + 1)]
+def test_faces_are_side_by_side_in_a_png() -> None:
+    images = faces(3)
+    picture = np.asarray(opened(encoding.side_by_side(images)))
+    assert picture.shape == (64, 3 * 48, 3)
+    for index, face in enumerate(images):
+        part = picture[:, 48 * index : 48 * (index + 1)]
         np.testing.assert_array_equal(part, face.permute(1, 2, 0).numpy())
 
 
-def test_decoded_faces_are_drawn_as_their_bytes_are() -> None:
-    assert encoding.sheet(to_float(faces(2))) == encoding.sheet(faces(2))
+def test_float_and_uint8_faces_are_drawn_alike() -> None:
+    assert encoding.side_by_side(to_float(faces(2))) == encoding.side_by_side(faces(2))
 
 
-def test_a_gif_goes_there_and_back_for_ever() -> None:
+def test_a_gif_goes_there_and_back_forever() -> None:
     shades = [torch.full((2, 3, 64, 48), 60 * step, dtype=torch.uint8) for step in range(4)]
     film = opened(encoding.gif(shades))
     assert film.size == (2 * 2 * 48, 2 * 64)

@@ -1,0 +1,67 @@
+"""The panel that moves a face along an attribute."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from vaelib import latent
+from vaelib.data import FaceSet
+from vaelib.evaluation import attributes as classifiers
+from vaelib.explore.attributes import Attributes
+from vaelib.explore.state import ATTRIBUTE_METHODS, ExplorerState
+from vaelib.support import paths
+
+
+@pytest.mark.parametrize("method", ATTRIBUTE_METHODS)
+def test_strength_moves_the_face_along_the_direction(state: ExplorerState, method: str) -> None:
+    panel = Attributes(state)
+    panel.method.value, panel.attribute.value, panel.strength.value = method, "Male", 2.0
+    direction = state.direction_of("Male", "lam-1e-5", method)
+    z = state.latent_mean("lam-1e-5", "held-out 1") + 2 * direction
+    expected = latent.decode(state.models.model("lam-1e-5"), z)[0]
+    torch.testing.assert_close(panel.faces.shown[1], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_an_attribute_that_too_few_faces_have_is_reported(
+    state: ExplorerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = torch.zeros(len(state.faces.images), dtype=torch.bool)
+    monkeypatch.setattr(FaceSet, "where", lambda *_: nobody)
+    panel = Attributes(state)
+    panel.strength.value = 1.0
+    assert panel.status.is_error
+    assert "have this attribute" in panel.status.text
+
+
+def test_without_attributes_the_panel_says_so(flat_faces: FaceSet, state: ExplorerState) -> None:
+    panel = Attributes(ExplorerState(flat_faces, state.models))
+    assert panel.status.text == "The faces of flat carry none of these attributes."
+
+
+def test_an_untrained_classifier_is_not_asked(state: ExplorerState) -> None:
+    assert not classifiers.is_trained(state.faces)
+    assert Attributes(state).faces.labels == ["before", "after"]
+
+
+@pytest.fixture
+def state_with_classifier(
+    state: ExplorerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ExplorerState]:
+    """A state whose classifier has learnt from next to nothing."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    monkeypatch.setattr(classifiers, "MAX_IMAGES", 128)
+    classifiers.classifier_for.cache_clear()
+    state.load_classifier()
+    yield state
+    classifiers.classifier_for.cache_clear()
+
+
+@pytest.mark.slow
+def test_the_classifiers_probability_stands_by_each_face(
+    state_with_classifier: ExplorerState,
+) -> None:
+    labels = Attributes(state_with_classifier).faces.labels
+    assert [label.split(":")[0] for label in labels] == ["before", "after"]
+    assert all("Smiling" in label and "%, the classifier says" in label for label in labels)
