@@ -1,5 +1,5 @@
 -- Pandoc filter between the report's Markdown and Typst: title and abstract, labels, figures,
--- references and citations. vaelib/export.py says what the notebook may hold.
+-- references and citations. vaelib/publishing/pdf.py says what the notebook may hold.
 -- What cannot be set stops the build with one line.
 
 local function refuse(message, ...)

@@ -25,7 +25,7 @@ def committed(data: str) -> dict[str, Any]:
 
 def test_the_readme_has_the_verdicts_on_both_data_sets() -> None:
     readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    header, rows = tables.of_verdicts_on({data: committed(data) for data in DATA})
+    header, rows = tables.verdict_table_by_data({data: committed(data) for data in DATA})
     assert [row[0] for row in rows] == list(RULES)
     for line in (header, *rows):
         assert f"| {' | '.join(line)} |" in readme

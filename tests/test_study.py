@@ -209,4 +209,4 @@ def test_a_study_of_procedural_faces_opens_by_itself(tmp_path: Path) -> None:
 def test_budgets_are_part_of_where_figures_come_from(tmp_path: Path) -> None:
     study = open_study("synthetic", "smoke", out=str(tmp_path), budget="900,300", side_budget=50)
     assert study.budgets == (900, 300)
-    assert study.results.origin.images == "900,300;50"
+    assert study.results.origin.budget == "900,300;50"

@@ -1,4 +1,4 @@
-"""A notebook is carried out in this interpreter, whole, with parameters that it has."""
+"""Notebooks run in the running interpreter, to their end, with parameters that they have."""
 
 import sys
 from pathlib import Path
@@ -25,16 +25,21 @@ def printed(executed: Path) -> list[str]:
     return [output.text for cell in cells for output in cell.get("outputs", [])]
 
 
-def test_a_notebook_runs_in_this_very_interpreter(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "import sys\nprint(sys.executable, sys.prefix)")
-    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 2})
-    assert printed(tmp_path / "done.ipynb") == [f"{sys.executable} {sys.prefix}\n"]
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small notebook and, executed once with a depth of 7, what became of it."""
+    folder = tmp_path_factory.mktemp("executed")
+    source = notebook(folder, "print(depth)", "import sys\nprint(sys.executable, sys.prefix)")
+    notebooks.run_notebook(source, folder / "done.ipynb", {"depth": 7})
+    return source, folder / "done.ipynb"
 
 
-def test_a_parameter_reaches_the_notebook(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
-    assert printed(tmp_path / "done.ipynb") == ["7\n"]
+@pytest.mark.notebook
+def test_a_notebook_runs_with_its_parameters_in_the_running_interpreter(
+    executed: tuple[Path, Path],
+) -> None:
+    _, done = executed
+    assert printed(done) == ["7\n", f"{sys.executable} {sys.prefix}\n"]
 
 
 def test_a_misspelt_parameter_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -47,10 +52,11 @@ def test_a_misspelt_parameter_is_refused_before_anything_runs(tmp_path: Path) ->
 def test_a_misspelt_parameter_is_refused_before_a_copy_is_made(tmp_path: Path) -> None:
     source = notebook(tmp_path, "print(depth)")
     with pytest.raises(InputError, match=r"small\.ipynb has no parameter 'deptj'; it has depth"):
-        notebooks.with_parameters(source, tmp_path / "copy.ipynb", {"deptj": 7})
+        notebooks.copy_with_parameters(source, tmp_path / "copy.ipynb", {"deptj": 7})
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.notebook
 def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> None:
     source = notebook(tmp_path, "print(1)", "raise ValueError('no such face')", "print(2)")
     with pytest.raises(
@@ -61,6 +67,7 @@ def test_a_failing_notebook_is_named_with_its_cell_and_error(tmp_path: Path) -> 
     assert (tmp_path / "done.part.ipynb").exists()
 
 
+@pytest.mark.notebook
 def test_a_kernel_that_dies_is_named_with_its_notebook(tmp_path: Path) -> None:
     source = notebook(tmp_path, "import os\nos._exit(1)")
     with pytest.raises(notebooks.NotebookFailed, match=r"small\.ipynb: its Python died"):
@@ -68,19 +75,25 @@ def test_a_kernel_that_dies_is_named_with_its_notebook(tmp_path: Path) -> None:
     assert not (tmp_path / "done.ipynb").exists()
 
 
-def test_outputs_are_kept_without_the_injected_parameters(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
-    notebooks.keep_outputs(tmp_path / "done.ipynb", source)
-    cells = nbformat.read(source, as_version=4).cells
-    assert [cell.source for cell in cells] == ["depth = 1", "print(depth)"]
-    assert [cell.execution_count for cell in cells] == [1, 2]
-    assert printed(source) == ["7\n"]
+@pytest.mark.notebook
+def test_outputs_are_kept_without_the_injected_parameters(
+    executed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, done = executed
+    kept = tmp_path / "small.ipynb"
+    kept.write_bytes(source.read_bytes())
+    notebooks.keep_outputs(done, kept)
+    cells = nbformat.read(kept, as_version=4).cells
+    assert [cell.source for cell in cells][:2] == ["depth = 1", "print(depth)"]
+    assert [cell.execution_count for cell in cells] == [1, 2, 3]
+    assert printed(kept) == printed(done)
 
 
-def test_outputs_of_an_edited_notebook_are_not_kept(tmp_path: Path) -> None:
-    source = notebook(tmp_path, "print(depth)")
-    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 7})
-    notebook(tmp_path, "print(depth + 1)")
+@pytest.mark.notebook
+def test_outputs_of_an_edited_notebook_are_not_kept(
+    executed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, done = executed
+    edited = notebook(tmp_path, "print(depth + 1)", "import sys\nprint(sys.executable, sys.prefix)")
     with pytest.raises(InputError, match=r"small\.ipynb was edited"):
-        notebooks.keep_outputs(tmp_path / "done.ipynb", source)
+        notebooks.keep_outputs(done, edited)

@@ -40,7 +40,7 @@ def enlarged(face: Tensor) -> NDArray[np.uint8]:
 
 
 def place(picture: NDArray[np.uint8], row: int, column: int) -> NDArray[np.uint8]:
-    """The part of a sheet where the face of a row and column stands, as a view."""
+    """The part of a grid where the face of a row and column stands, as a view."""
     top, left = row * (HEIGHT + GAP), column * (WIDTH + GAP)
     return picture[top : top + HEIGHT, left : left + WIDTH]
 
@@ -83,16 +83,16 @@ CHARTS: dict[str, Callable[[], Image.Image]] = {
 
 @pytest.fixture
 def panels(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
-    """The panels of the charts that were drawn, to look at what they hold."""
-    seen: list[Axes] = []
-    drawn = figures._drawn
+    """The panels of the charts that were drawn, to look at what they hold; no pixels."""
+    axes: list[Axes] = []
 
-    def look(figure: Figure) -> Image.Image:
-        seen.extend(figure.axes)
-        return drawn(figure)
+    def keep_axes(figure: Figure) -> Image.Image:
+        axes.extend(figure.axes)
+        figure.draw_without_rendering()
+        return Image.new("RGB", (1, 1))
 
-    monkeypatch.setattr(figures, "_drawn", look)
-    return seen
+    monkeypatch.setattr(figures, "_as_image", keep_axes)
+    return axes
 
 
 class Line(NamedTuple):
@@ -117,7 +117,7 @@ def colours_of(picture: Image.Image) -> set[object]:
     return {colour for _, colour in picture.getcolors(picture.width * picture.height) or []}
 
 
-def drawn_as(colour: str) -> tuple[int, ...]:
+def rgb_of(colour: str) -> tuple[int, ...]:
     return tuple(round(255 * part) for part in to_rgb(colour))
 
 
@@ -142,38 +142,30 @@ def intervals(panel: Axes) -> list[list[Interval]]:
     return found
 
 
-# --- sheets of faces
+# --- grids of faces
 
 
-@pytest.mark.parametrize(("count", "columns"), [(6, 3), (5, 3), (4, 1), (2, 2)])
-def test_each_face_stands_at_its_row_and_column(count: int, columns: int) -> None:
+def expected_grid(faces: Tensor, rows: int, columns: int) -> NDArray[np.uint8]:
+    """The faces at their rows and columns, white between them, no border around them."""
+    size = (rows * (HEIGHT + GAP) - GAP, columns * (WIDTH + GAP) - GAP, 3)
+    grid = np.full(size, 255, np.uint8)
+    for index, face in enumerate(faces):
+        place(grid, index // columns, index % columns)[:] = enlarged(face)
+    return grid
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "columns"), [(6, 2, 3), (5, 2, 3), (4, 4, 1), (2, 1, 2), (1, 1, 1)]
+)
+def test_a_grid_holds_its_faces_row_by_row_on_white(count: int, rows: int, columns: int) -> None:
     faces = dark_faces(count)
-    sheet = np.asarray(figures.image_grid(faces, columns))
-    for number, face in enumerate(faces):
-        shown = place(sheet, number // columns, number % columns)
-        np.testing.assert_array_equal(shown, enlarged(face))
+    grid = np.asarray(figures.image_grid(faces, columns))
+    np.testing.assert_array_equal(grid, expected_grid(faces, rows, columns))
 
 
-@pytest.mark.parametrize(("count", "columns"), [(6, 3), (5, 3), (4, 1), (2, 2)])
-def test_all_between_faces_is_white(count: int, columns: int) -> None:
-    sheet = np.array(figures.image_grid(dark_faces(count), columns))
-    for number in range(count):
-        place(sheet, number // columns, number % columns)[:] = 255
-    assert sheet.min() == 255
-
-
-@pytest.mark.parametrize(("count", "rows", "columns"), [(6, 2, 3), (5, 2, 3), (4, 4, 1)])
-def test_a_sheet_ends_where_its_faces_do(count: int, rows: int, columns: int) -> None:
-    sheet = figures.image_grid(dark_faces(count), columns)
-    assert sheet.size == (
-        columns * WIDTH + (columns - 1) * GAP,
-        rows * HEIGHT + (rows - 1) * GAP,
-    )
-
-
-def test_a_single_face_is_shown_whole() -> None:
-    [face] = faces = dark_faces(1)
-    np.testing.assert_array_equal(np.asarray(figures.image_grid(faces, 1)), enlarged(face))
+def test_a_grid_is_no_wider_than_its_faces() -> None:
+    grid = np.asarray(figures.image_grid(dark_faces(2), columns=8))
+    np.testing.assert_array_equal(grid, expected_grid(dark_faces(2), 1, 2))
 
 
 def test_faces_as_floats_look_as_they_do_as_bytes() -> None:
@@ -184,51 +176,53 @@ def test_faces_as_floats_look_as_they_do_as_bytes() -> None:
 
 def test_each_interpolation_is_a_row_from_left_to_right() -> None:
     faces = dark_faces(6).view(2, 3, *IMAGE_SHAPE)
-    sheet = np.asarray(figures.interpolation_grid(to_float(faces)))
-    assert sheet.shape == (2 * HEIGHT + GAP, 3 * WIDTH + 2 * GAP, 3)
-    for row in range(2):
-        for step in range(3):
-            np.testing.assert_array_equal(place(sheet, row, step), enlarged(faces[row, step]))
+    grid = np.asarray(figures.interpolation_grid(to_float(faces)))
+    np.testing.assert_array_equal(grid, expected_grid(faces.flatten(0, 1), 2, 3))
 
 
 # --- charts
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_a_chart_is_an_rgb_picture_with_something_on_white(chart: str) -> None:
-    picture = CHARTS[chart]()
-    assert picture.mode == "RGB"
-    assert {(255, 255, 255), drawn_as(figures.COLOURS[0])} <= colours_of(picture)
+@pytest.fixture(scope="module")
+def charts() -> dict[str, Image.Image]:
+    """Every chart, drawn once."""
+    torch.manual_seed(0)
+    return {name: draw() for name, draw in CHARTS.items()}
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_a_chart_is_as_wide_as_the_reports_text(chart: str) -> None:
-    assert CHARTS[chart]().width == 6.3 * 200
+def test_charts_are_rgb_pictures_with_something_on_white(charts: dict[str, Image.Image]) -> None:
+    needed = {(255, 255, 255), rgb_of(figures.COLOURS[0])}
+    offenders = [
+        name
+        for name, chart in charts.items()
+        if chart.mode != "RGB" or not needed <= colours_of(chart)
+    ]
+    assert offenders == []
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_a_chart_leaves_no_global_state(chart: str) -> None:
+def test_charts_are_as_wide_as_the_reports_text(charts: dict[str, Image.Image]) -> None:
+    assert [name for name, chart in charts.items() if chart.width != 6.3 * 200] == []
+
+
+def test_the_same_numbers_give_the_same_picture_and_leave_no_global_state(
+    charts: dict[str, Image.Image],
+) -> None:
     before = dict(mpl.rcParams)
-    CHARTS[chart]()
+    torch.manual_seed(0)
+    again = {name: draw() for name, draw in CHARTS.items()}
+    assert [name for name in charts if again[name].tobytes() != charts[name].tobytes()] == []
     assert pyplot.get_fignums() == []
     assert dict(mpl.rcParams) == before
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_the_same_numbers_give_the_same_picture(chart: str) -> None:
-    torch.manual_seed(0)
-    first = np.asarray(CHARTS[chart]())
-    torch.manual_seed(0)
-    np.testing.assert_array_equal(np.asarray(CHARTS[chart]()), first)
-
-
-@pytest.mark.parametrize("chart", sorted(CHARTS.keys() - {"bars", "rate_distortion"}))
-def test_the_style_reaches_the_legend(chart: str, panels: list[Axes]) -> None:
-    CHARTS[chart]()
-    legend = panels[0].get_legend()
-    assert legend is not None
-    assert not legend.get_frame_on()
-    assert legend.get_texts()[0].get_fontsize() == figures.STYLE["font.size"]
+def test_the_style_reaches_the_legends(panels: list[Axes]) -> None:
+    for name in sorted(CHARTS.keys() - {"bars", "rate_distortion"}):
+        panels.clear()
+        CHARTS[name]()
+        legend = panels[0].get_legend()
+        assert legend is not None, name
+        assert not legend.get_frame_on(), name
+        assert legend.get_texts()[0].get_fontsize() == figures.STYLE["font.size"], name
 
 
 def test_loss_curves_draw_the_validation_losses_of_every_model(panels: list[Axes]) -> None:
@@ -367,29 +361,24 @@ def test_a_chart_of_frequencies_grows_with_the_number_of_attributes() -> None:
     assert many - few == 680  # 20 x 0.17 inches
 
 
-@pytest.mark.parametrize(
-    ("less", "more"),
-    [
-        (lambda: figures.optimum(LAMS, BITS, {"theory": 3e-5}), CHARTS["optimum"]),
-        (lambda: figures.rate_distortion({"one": (1.0, 0.1)}), CHARTS["rate_distortion"]),
-        (lambda: figures.frequencies(TRUTH, {}), CHARTS["frequencies"]),
-    ],
-)
-def test_marks_points_and_models_are_seen(
-    less: Callable[[], Image.Image], more: Callable[[], Image.Image]
-) -> None:
-    new = colours_of(more()) - colours_of(less())
-    assert new & {drawn_as(colour) for colour in figures.COLOURS}
+def test_marks_points_and_models_are_seen(charts: dict[str, Image.Image]) -> None:
+    with_less = {
+        "optimum": figures.optimum(LAMS, BITS, {"theory": 3e-5}),
+        "rate_distortion": figures.rate_distortion({"one": (1.0, 0.1)}),
+        "frequencies": figures.frequencies(TRUTH, {}),
+    }
+    palette = {rgb_of(colour) for colour in figures.COLOURS}
+    for name, less in with_less.items():
+        assert (colours_of(charts[name]) - colours_of(less)) & palette, name
 
 
-def test_strips_stand_below_each_other_beside_their_names() -> None:
+def test_rows_stand_below_each_other_beside_their_names() -> None:
     white, black = torch.full((8, 3, 64, 48), 255, dtype=torch.uint8), torch.zeros(4, 3, 64, 48)
     picture = figures.labelled_rows({"white": white, "black": black.to(torch.uint8)})
-    sheet = figures.image_grid(white, columns=8)
-    pixels = np.asarray(picture)
-    assert picture.width == figures.STRIP_NAME + sheet.width
+    pixels, left = np.asarray(picture), figures.NAME_WIDTH
     half = picture.height // 2
-    assert pixels[:half, figures.STRIP_NAME :].min() == 255
-    assert pixels[half : half + 64, figures.STRIP_NAME : figures.STRIP_NAME + 48].max() == 0
+    assert picture.width == left + figures.image_grid(white, columns=8).width
+    assert pixels[:half, left:].min() == 255
+    assert pixels[half : half + 64, left : left + 48].max() == 0
     assert pixels[half + 64, -48:].min() == 255  # four faces are fewer than eight
-    assert (pixels[:half, : figures.STRIP_NAME] < 128).any()  # a name
+    assert (pixels[:half, :left] < 128).any()  # a name

@@ -1,4 +1,4 @@
-"""Tables say what was measured, as readers are to read it."""
+"""Tables hold what was measured, written for readers."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelib.evaluation.bootstrap import REPLICATES, constant
 from vaelib.reporting import tables
-from vaelib.reporting.tables import Numbers
+from vaelib.reporting.tables import Interval, Numbers
 
 COLUMNS = {"error": ("reconstruction", ".4f"), "KL": ("kl", ".0f")}
 
@@ -56,20 +56,20 @@ SUMS = {
 
 
 def evenly_spread(low: float, high: float) -> Tensor:
-    """A measure whose replicates lie evenly_spaced in a range, about an estimate in its middle."""
+    """A measure whose replicates lie evenly in a range, around an estimate in its middle."""
     replicates = torch.linspace(low, high, REPLICATES, dtype=torch.float64)
     return torch.cat([torch.tensor([(low + high) / 2], dtype=torch.float64), replicates])
 
 
-def cell(found: list[float | None], style: str) -> str:
+def cell(interval: Interval, style: str) -> str:
     """How a table of one model and one measure writes it."""
-    _, [[_, written]] = tables.of_measures({"model": {"x": found}}, {"x": ("x", style)})
+    _, [[_, written]] = tables.measure_table({"model": {"x": interval}}, {"x": ("x", style)})
     return written
 
 
 def weights(*lams: float) -> dict[str, list[str]]:
     """The rows of the table of weights, by program."""
-    _, rows = tables.of_weights(lams)
+    _, rows = tables.kl_weight_table(lams)
     return {row[0]: row[1:] for row in rows}
 
 
@@ -77,18 +77,18 @@ def weights(*lams: float) -> dict[str, list[str]]:
 
 
 def test_a_measure_of_one_seed_becomes_its_value_and_bounds() -> None:
-    [found] = tables.as_numbers([{"model": {"x": evenly_spread(0, 1)}}])["model"].values()
+    [found] = tables.summarise([{"model": {"x": evenly_spread(0, 1)}}])["model"].values()
     assert found == pytest.approx([0.5, 0.025, 0.975])
 
 
 def test_the_value_of_several_seeds_is_their_mean() -> None:
     seeds = [{"model": {"x": constant(value)}} for value in (1.0, 2.0, 6.0)]
-    assert tables.as_numbers(seeds)["model"]["x"][0] == 3
+    assert tables.summarise(seeds)["model"]["x"][0] == 3
 
 
 def test_every_model_and_measure_keeps_its_name_and_place() -> None:
     seed = {name: {"b": constant(1), "a": constant(2)} for name in ("second", "first")}
-    numbers = tables.as_numbers([seed])
+    numbers = tables.summarise([seed])
     assert [(model, list(of)) for model, of in numbers.items()] == [
         ("second", ["b", "a"]),
         ("first", ["b", "a"]),
@@ -96,12 +96,12 @@ def test_every_model_and_measure_keeps_its_name_and_place() -> None:
 
 
 def test_numbers_have_six_digits() -> None:
-    numbers = tables.as_numbers([{"model": {"x": constant(1.23456789e-5)}}])
+    numbers = tables.summarise([{"model": {"x": constant(1.23456789e-5)}}])
     assert numbers["model"]["x"] == [1.23457e-5] * 3
 
 
 def test_what_is_no_number_is_null_in_json() -> None:
-    numbers = tables.as_numbers([{"model": {"x": constant(math.nan), "y": constant(0.5)}}])
+    numbers = tables.summarise([{"model": {"x": constant(math.nan), "y": constant(0.5)}}])
     written = json.dumps(numbers, allow_nan=False)
     assert json.loads(written) == {"model": {"x": [None] * 3, "y": [0.5] * 3}}
 
@@ -109,7 +109,7 @@ def test_what_is_no_number_is_null_in_json() -> None:
 def test_bounds_that_are_no_numbers_leave_the_value() -> None:
     measure = evenly_spread(0, 1)
     measure[7] = math.nan
-    assert tables.as_numbers([{"model": {"x": measure}}])["model"]["x"] == [0.5, None, None]
+    assert tables.summarise([{"model": {"x": measure}}])["model"]["x"] == [0.5, None, None]
 
 
 def test_values_are_the_numbers_without_intervals() -> None:
@@ -129,9 +129,8 @@ def test_frequencies_are_by_attribute_and_nothing_else() -> None:
 # --- how a measure is written
 
 
-@pytest.mark.parametrize(
-    ("found", "style", "written"),
-    [
+def test_a_measure_is_its_value_and_half_its_interval() -> None:
+    cases: list[tuple[Interval, str, str]] = [
         ([0.0512, 0.05, 0.054], ".4f", "0.0512 ± 0.0020"),
         ([-1.5, -2.0, -1.0], ".1f", "-1.5 ± 0.5"),
         ([98.4, 96.0, 101.0], ".0f", "98 ± 2"),
@@ -139,23 +138,20 @@ def test_frequencies_are_by_attribute_and_nothing_else() -> None:
         ([0.25, 0.25, 0.25], ".2f", "0.25"),
         ([0.25, None, None], ".2f", "0.25"),
         ([None, None, None], ".2f", "-"),
-    ],
-)
-def test_a_measure_is_its_value_and_half_its_interval(
-    found: list[float | None], style: str, written: str
-) -> None:
-    assert cell(found, style) == written
+    ]
+    for interval, style, written in cases:
+        assert cell(interval, style) == written
 
 
 def test_measures_are_columns_and_models_rows() -> None:
-    assert tables.of_measures(NUMBERS, COLUMNS) == (
+    assert tables.measure_table(NUMBERS, COLUMNS) == (
         ["model", "error", "KL"],
         [["lam-1e-5", "0.0512 ± 0.0020", "98 ± 2"], ["centred", "0.0600", "-"]],
     )
 
 
 def test_what_was_not_measured_of_all_models_is_no_column() -> None:
-    header, rows = tables.of_measures(
+    header, rows = tables.measure_table(
         {"one": {"kl": [98.0] * 3, "hair_travel": [0.5] * 3}, "other": {"kl": [99.0] * 3}},
         {"KL": ("kl", ".0f"), "hair": ("hair_travel", ".2f")},
     )
@@ -163,7 +159,7 @@ def test_what_was_not_measured_of_all_models_is_no_column() -> None:
 
 
 def test_a_group_stands_above_all_others() -> None:
-    assert tables.of_groups(GROUPED) == (
+    assert tables.group_table(GROUPED) == (
         ["group", "one", "two"],
         [
             ["Wearing Hat, within", "0.500 ± 0.100", "-"],
@@ -174,7 +170,7 @@ def test_a_group_stands_above_all_others() -> None:
 
 def test_norms_are_rows_with_their_own_colours() -> None:
     measured = {"reconstruction": 0.05, "kl": 90.0, "distance": 12.5, "variety": 0.25}
-    header, rows = tables.of_norms(
+    header, rows = tables.norm_table(
         {norm: {name: [x] * 3 for name, x in measured.items()} for norm in ("batch", "group")},
         {
             "group": {"whole": [3.0, 2.0, 4.0], "background": [7.0] * 3},
@@ -192,7 +188,7 @@ def test_norms_are_rows_with_their_own_colours() -> None:
 
 
 def test_a_verdict_has_its_effect_with_its_interval() -> None:
-    assert tables.of_verdicts({"C1": CLAIM}) == (
+    assert tables.verdict_table({"C1": CLAIM}) == (
         ["", "claim", "effect", "holds if", "verdict"],
         [["C1", "a larger lambda blurs", "0.50 (0.25 to 1.00)", "above 0.05", "holds"]],
     )
@@ -201,13 +197,13 @@ def test_a_verdict_has_its_effect_with_its_interval() -> None:
 def test_what_cannot_be_measured_has_no_effect() -> None:
     unknown = {"effect": None, "interval": [None, None]}
     unmeasured = CLAIM | unknown | {"verdict": "not measurable on this data"}
-    _, [row] = tables.of_verdicts({"C8": unmeasured})
+    _, [row] = tables.verdict_table({"C8": unmeasured})
     assert (row[2], row[4]) == ("-", "not measurable")
 
 
 def test_verdicts_of_two_sets_of_faces_stand_beside_each_other() -> None:
     other = CLAIM | {"effect": 0.0, "interval": [-0.125, 0.125], "verdict": "fails"}
-    assert tables.of_verdicts_on({"photos": {"C1": CLAIM}, "drawn": {"C1": other}}) == (
+    assert tables.verdict_table_by_data({"photos": {"C1": CLAIM}, "drawn": {"C1": other}}) == (
         ["", "claim", "photos", "drawn"],
         [
             [
@@ -221,29 +217,24 @@ def test_verdicts_of_two_sets_of_faces_stand_beside_each_other() -> None:
 
 
 def test_verdicts_keep_their_order() -> None:
-    _, rows = tables.of_verdicts(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
+    _, rows = tables.verdict_table(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
     assert [row[0] for row in rows] == ["C2", "C10", "C1"]
 
 
 # --- weights
 
 
-def test_every_program_is_in_the_table() -> None:
-    assert list(weights()) == list(SUMS)
+def test_beta_is_the_kl_weight_where_half_the_squared_error_counts_once() -> None:
+    expected = {program: kl / (2 * error) for program, (error, kl) in SUMS.items()}
+    found = {program: float(row[1]) for program, row in weights().items()}
+    assert found == pytest.approx(expected, rel=0.03)  # of two digits
 
 
-@pytest.mark.parametrize("program", SUMS)
-def test_a_programs_beta_is_its_kl_where_half_the_squared_error_counts_once(program: str) -> None:
-    of_errors, of_kl = SUMS[program]
-    beta = of_kl / (2 * of_errors)
-    assert float(weights()[program][1]) == pytest.approx(beta, rel=0.03)  # of two digits
-
-
-@pytest.mark.parametrize("program", SUMS)
-def test_our_lambda_gives_the_loss_of_a_program_up_to_scale(program: str) -> None:
-    of_errors, of_kl = SUMS[program]
-    ours = (4 / (3 * 64 * 48), float(weights()[program][2]))  # [-1, 1] is twice as wide as [0, 1]
-    assert ours[1] / ours[0] == pytest.approx(of_kl / of_errors, rel=0.05)
+def test_our_lambda_gives_the_loss_of_each_program_up_to_scale() -> None:
+    our_error_weight = 4 / (3 * 64 * 48)  # [-1, 1] is twice as wide as [0, 1]
+    expected = {program: kl / error for program, (error, kl) in SUMS.items()}
+    found = {program: float(row[2]) / our_error_weight for program, row in weights().items()}
+    assert found == pytest.approx(expected, rel=0.05)
 
 
 def test_beta_one_is_a_lambda_of_8_over_9216() -> None:
@@ -256,5 +247,5 @@ def test_our_lambda_of_1e_5_is_a_beta_of_0_0115() -> None:
 
 
 def test_our_lambdas_come_last_in_their_order() -> None:
-    _, rows = tables.of_weights([1e-3, 1e-6])
+    _, rows = tables.kl_weight_table([1e-3, 1e-6])
     assert [row[3] for row in rows[-2:]] == ["0.001", "1e-06"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from traitlets.config import Config
 from voila.app import Voila
 
-from vaelib.publishing.notebooks import Parameters, for_any_folder, with_parameters
+from vaelib.publishing.notebooks import Parameters, absolute_data, copy_with_parameters
 from vaelib.support import paths
 from vaelib.support.errors import InputError
 
@@ -46,7 +46,7 @@ def settings(port: int, browser: bool) -> Config:
 def parameterised(folder: Path, parameters: Parameters) -> Path:
     """A copy of the notebook in this folder that carries the parameters."""
     copy = folder / NOTEBOOK
-    with_parameters(paths.NOTEBOOKS / NOTEBOOK, copy, parameters)
+    copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, copy, parameters)
     return copy
 
 
@@ -54,7 +54,7 @@ def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
     """Serve the page until Ctrl-C. Raises InputError for a port that cannot be used."""
     if not 1024 <= port <= 65535:
         raise InputError(f"port is {port}; it must lie between 1024 and 65535")
-    parameters: Parameters = {"data": for_any_folder(data), "preset": preset, "name": name}
+    parameters: Parameters = {"data": absolute_data(data), "preset": preset, "name": name}
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
         notebook = parameterised(Path(folder), parameters)
         Page.launch_instance([str(notebook)], config=settings(port, browser))

@@ -1,6 +1,5 @@
-"""A notebook carried out: its parameters checked, its cells run in this very interpreter."""
+"""Executing a notebook: its parameters checked, its cells run by the running interpreter."""
 
-import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -20,16 +19,16 @@ from vaelib.support.errors import InputError
 Parameters = dict[str, str | int]
 
 
-class ThisPython(AsyncKernelManager):
-    """Kernels of the running interpreter, whatever other kernels the machine has registered."""
+class SameInterpreter(AsyncKernelManager):
+    """Starts kernels of the running interpreter, whatever kernels the machine has registered."""
 
     def __init__(self, **settings: Any) -> None:
         # Sockets in the file system: nothing listens on the network.
         super().__init__(**{**settings, "transport": "ipc"})
 
     async def _async_pre_start_kernel(self, **settings: Any) -> Any:
-        # What a notebook prints is in the notebook; what is left is the kernel's own last words
-        # when it is stopped with Ctrl-C, which would drown ours.
+        # A notebook's own output is kept in the notebook. What is left is the kernel's traceback
+        # when it is stopped with Ctrl-C, which would hide our one line.
         return await super()._async_pre_start_kernel(**{**settings, "stderr": subprocess.DEVNULL})
 
     @property
@@ -60,7 +59,7 @@ def run_notebook(source: Path, executed: Path, parameters: Parameters) -> None:
             parameters=parameters,
             cwd=source.parent,
             kernel_name="python3",
-            kernel_manager_class=ThisPython,
+            kernel_manager_class=SameInterpreter,
             progress_bar=False,
         )
     except PapermillExecutionError as error:
@@ -84,36 +83,44 @@ def check_parameters(source: Path, parameters: Parameters) -> None:
         )
 
 
-def with_parameters(source: Path, prepared: Path, parameters: Parameters) -> None:
-    """A copy of a notebook that carries the parameters and was not run, for other programs to run.
+def copy_with_parameters(source: Path, copy: Path, parameters: Parameters) -> None:
+    """Write a copy of a notebook that carries the parameters and is not executed.
 
     Raises InputError for a parameter that the notebook does not have.
     """
     check_parameters(source, parameters)
-    execute_notebook(source, prepared, parameters, prepare_only=True, progress_bar=False)
+    execute_notebook(source, copy, parameters, prepare_only=True, progress_bar=False)
 
 
-def for_any_folder(data: str) -> str:
-    """The data as asked for here, in words that a notebook in another folder understands."""
+def absolute_data(data: str) -> str:
+    """The `data` parameter, with a path made absolute: notebooks run in another folder."""
     return data if data in ("auto", "synthetic") else str(Path(data).absolute())
 
 
-def keep_outputs(executed: Path, committed: Path) -> None:
-    """Put the outputs of an executed notebook into the notebook it was made from."""
-    notebook = nbformat.read(committed, as_version=4)
-    cells = [
+def original_cells(executed: Path) -> list[nbformat.NotebookNode]:
+    """The cells of an executed notebook, without the one that set its parameters."""
+    return [
         cell
         for cell in nbformat.read(executed, as_version=4).cells
         if "injected-parameters" not in cell.metadata.get("tags", [])
     ]
-    for cell, done in zip(notebook.cells, cells, strict=True):
-        if cell.source != done.source:
+
+
+def keep_outputs(executed: Path, committed: Path) -> None:
+    """Put the outputs of an executed notebook into the notebook it was made from.
+
+    Raises InputError if that one was edited in the meantime.
+    """
+    notebook = nbformat.read(committed, as_version=4)
+    count = 0
+    for cell, executed_cell in zip(notebook.cells, original_cells(executed), strict=True):
+        if cell.source != executed_cell.source:
             raise InputError(f"{committed.name} was edited after {executed} was made; run it again")
-        if cell.cell_type == "code":
-            cell.outputs = copy.deepcopy(done.outputs)
-    code = (cell for cell in notebook.cells if cell.cell_type == "code")
-    for count, cell in enumerate(code, start=1):
+        if cell.cell_type != "code":
+            continue
+        count += 1  # as if nothing had been run before the first cell
         cell.execution_count = count
+        cell.outputs = executed_cell.outputs
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count

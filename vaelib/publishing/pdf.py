@@ -57,7 +57,7 @@ from vaelib.support.paths import REPORT, ROOT
 NOTEBOOK_ONLY = "notebook-only"
 TEXT_INCHES = 5.9  # width of the text on the page
 DOTS_PER_INCH = 220  # of pictures in print
-TIMESTAMP = 946_684_800  # 1 January 2000: the PDF's date never tells when it was built
+TIMESTAMP = 946_684_800  # 1 January 2000: the PDF's date does not depend on when it was built
 
 # Markdown as Jupyter reads it (lists and headings need no blank line; ~, ^ and @ mean themselves),
 # with pandoc's table captions and fenced blocks.
@@ -100,10 +100,11 @@ class TypstExporter(MarkdownExporter):
         root = Path(self.figures_root)
         report = nb.copy()
         try:
-            with TemporaryDirectory() as desk:
-                report.cells = report_cells(nb, root, Path(desk))
-                markdown, told = super().from_notebook_node(report, resources, **kw)
-                return typeset(to_typst(markdown), Path(desk)), told
+            with TemporaryDirectory() as folder:
+                pictures = Path(folder)
+                report.cells = report_cells(nb, root, pictures)
+                markdown, resources = super().from_notebook_node(report, resources, **kw)
+                return typeset(to_typst(markdown), pictures), resources
         except ExportError as error:
             raise ExportError(f"{name}: {error}") from error
 
@@ -117,17 +118,17 @@ def export_pdf(notebook: Path, pdf: Path, figures_root: Path) -> None:
     try:
         node = nbformat.read(notebook, as_version=4)
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
-        raise InputError(f"{notebook} cannot be read as a notebook: {_line(error)}") from None
+        raise InputError(f"{notebook} cannot be read as a notebook: {_one_line(error)}") from None
     exporter = TypstExporter(figures_root=str(figures_root.absolute()))
     document, _ = exporter.from_notebook_node(node, {"metadata": {"name": notebook.stem}})
     with files.atomic_write(pdf) as aside:
         aside.write_bytes(document)
 
 
-def report_cells(notebook: NotebookNode, figures_root: Path, desk: Path) -> list[NotebookNode]:
+def report_cells(notebook: NotebookNode, figures_root: Path, pictures: Path) -> list[NotebookNode]:
     """The notebook's text, results and figures as Markdown cells; no code.
 
-    desk: the folder that the pictures are put into as they are printed.
+    pictures: the folder that the figures are written into, in the size they are printed in.
     Raises ExportError if a cell ended in an error, or shows a figure that cannot be set.
     """
     parts: list[str] = []
@@ -137,11 +138,10 @@ def report_cells(notebook: NotebookNode, figures_root: Path, desk: Path) -> list
             _refuse_errors(outputs)
             if NOTEBOOK_ONLY in cell.metadata.get("tags", []):
                 continue
-            parts += (
-                [cell.source]
-                if cell.cell_type == "markdown"
-                else _shown(outputs, figures_root, desk)
-            )
+            if cell.cell_type == "markdown":
+                parts.append(cell.source)
+            else:
+                parts += _output_parts(outputs, figures_root, pictures)
         except ExportError as error:
             raise ExportError(f"cell {number} {error}") from None
     return [nbformat.v4.new_markdown_cell(part) for part in parts]
@@ -150,26 +150,26 @@ def report_cells(notebook: NotebookNode, figures_root: Path, desk: Path) -> list
 def _refuse_errors(outputs: list[NotebookNode]) -> None:
     for output in outputs:
         if output.output_type == "error":
-            raise ExportError(f"ended in an error: {output.ename}: {_line(output.evalue)}")
+            raise ExportError(f"ended in an error: {output.ename}: {_one_line(output.evalue)}")
 
 
-def _shown(outputs: list[NotebookNode], figures_root: Path, desk: Path) -> list[str]:
-    """What a cell's outputs add to the text."""
+def _output_parts(outputs: list[NotebookNode], figures_root: Path, pictures: Path) -> list[str]:
+    """What the outputs of a cell add to the text."""
     parts = []
     for output in outputs:
         data, metadata = output.get("data", {}), output.get("metadata", {})
         if metadata.get("notebook_only"):
             continue
         if "figure" in metadata:
-            parts.append(_figure(metadata["figure"], figures_root, desk))
+            parts.append(_figure(metadata["figure"], figures_root, pictures))
         elif "text/markdown" in data:
             parts.append(data["text/markdown"])
-        elif any(kind.startswith("image/") for kind in data):
+        elif any(mime_type.startswith("image/") for mime_type in data):
             raise ExportError("shows a picture that is neither a figure nor notebook_only")
     return parts
 
 
-def _figure(figure: dict[str, Any], figures_root: Path, desk: Path) -> str:
+def _figure(figure: dict[str, Any], figures_root: Path, pictures: Path) -> str:
     """A figure as a fenced block of Markdown, which the filter sets."""
     label, path, caption, width = (figure.get(key) for key in ("label", "path", "caption", "width"))
     if not (label and path and caption):
@@ -179,13 +179,16 @@ def _figure(figure: dict[str, Any], figures_root: Path, desk: Path) -> str:
     share = 1.0 if width is None else width
     if not (isinstance(share, int | float) and 0 < share <= 1):
         raise ExportError(f"shows {label} with width {share}; it must lie between 0 and 1")
-    printed = _for_print(figures_root / path, share, desk / label)
+    printed = _for_print(figures_root / path, share, pictures / label)
     attributes = f'#{label} .figure path="{printed.name}" width="{share:.2%}"'
     return f"::: {{{attributes}}}\n{' '.join(caption.split())}\n:::"
 
 
 def _for_print(picture: Path, share: float, target: Path) -> Path:
-    """The picture as small as print allows: a JPEG of the printed size, unless PNG is smaller."""
+    """Write the picture for print: as a JPEG of the printed size, unless the PNG is smaller.
+
+    share: of the text's width. target: without a suffix. Returns the file that was written.
+    """
     encoded = BytesIO()
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
@@ -208,31 +211,31 @@ def to_typst(markdown: str) -> str:
     command = [pypandoc.get_pandoc_path(), "--from", DIALECT, "--to", "typst", "--standalone"]
     command += ["--template", REPORT / "paper.typ", "--lua-filter", REPORT / "filter.lua"]
     command += ["--fail-if-warnings"]
-    done = subprocess.run(command, input=markdown.encode(), capture_output=True, check=False)
-    if done.returncode:
-        raise ExportError(_pandoc_reason(done.stderr.decode()))
-    return done.stdout.decode()
+    pandoc = subprocess.run(command, input=markdown.encode(), capture_output=True, check=False)
+    if pandoc.returncode:
+        raise ExportError(_pandoc_reason(pandoc.stderr.decode()))
+    return pandoc.stdout.decode()
 
 
-def _pandoc_reason(told: str) -> str:
+def _pandoc_reason(stderr: str) -> str:
     """The line of pandoc's complaint that says what is wrong."""
-    lines = [line.strip() for line in told.splitlines()]
+    lines = [line.strip() for line in stderr.splitlines()]
     if lines and lines[0].startswith("Error running filter"):
         return lines[1]
-    warning = re.search(r"\[WARNING\] (.+)", told)
+    warning = re.search(r"\[WARNING\] (.+)", stderr)
     cause = next((line for line in lines if line.startswith("unexpected")), "")
     what = warning[1].removesuffix(", rendering as TeX:") if warning else " ".join(lines)
     return f"{what}: {cause}" if cause else what
 
 
-def typeset(document: str, desk: Path) -> bytes:
-    """The PDF of a Typst document whose pictures lie on the desk.
+def typeset(document: str, pictures: Path) -> bytes:
+    """The PDF of a Typst document whose pictures lie in this folder.
 
     Raises ExportError, also on Typst's warnings.
     """
     compiler = typst.Compiler(
         document.encode(),
-        root=desk,
+        root=pictures,
         ignore_system_fonts=True,
         sys_inputs={"references": (REPORT / "references.bib").read_text(encoding="utf-8")},
     )
@@ -243,23 +246,23 @@ def typeset(document: str, desk: Path) -> bytes:
     except typst.TypstError as error:
         raise ExportError(_typst_reason(error)) from error
     if warnings:
-        raise ExportError(_line(warnings[0].message))
+        raise ExportError(_one_line(warnings[0].message))
     assert isinstance(pdf, bytes)  # one document, not one image a page
     return pdf
 
 
 def _typst_reason(error: typst.TypstError) -> str:
     """The line of Typst's complaint that says what is wrong and, for a character, where."""
-    reason = _line(error.message).removeprefix("panicked with: ")
+    reason = _one_line(error.message).removeprefix("panicked with: ")
     if "could not be displayed" not in reason:
         return reason
     text = re.search(r'`"(.+?)"`', reason)
     characters = text[1] if text else reason
-    names = ", ".join(unicodedata.name(each, f"U+{ord(each):04X}") for each in characters)
-    place = re.search(r"^\s*\d+ │ (.*)$", error.diagnostic, re.MULTILINE)
-    near = f", near: {place[1].strip()}" if place else ""
+    names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in characters)
+    source_line = re.search(r"^\s*\d+ │ (.*)$", error.diagnostic, re.MULTILINE)
+    near = f", near: {source_line[1].strip()}" if source_line else ""
     return f"no font of the report can print {characters} ({names}){near}"
 
 
-def _line(error: object) -> str:
+def _one_line(error: object) -> str:
     return " ".join(str(error).split())

@@ -14,8 +14,8 @@ from vaelib.config import SEVEN
 from vaelib.publishing import notebooks
 from vaelib.publishing.notebooks import (
     Parameters,
+    absolute_data,
     check_parameters,
-    for_any_folder,
     run_notebook,
 )
 from vaelib.publishing.pdf import export_pdf
@@ -45,31 +45,31 @@ def report(
     cluster: str = "",
     keep_outputs: bool = False,
 ) -> Path:
-    """Say what will be done, do it, and say where the results lie; the PDF's path.
+    """Print what will be done, do it, and print where the results lie. Returns the PDF's path.
 
     cluster: see `reproduce`; keep_outputs: also put the outputs into the project's own notebooks;
-    the others: see `open_study`. Raises InputError for what cannot be done, NotebookFailed and
-    ExportError where something went wrong on the way.
+    the others: see `open_study`. Raises InputError for what cannot be done, NotebookFailed if a
+    notebook fails and ExportError if the report cannot be typeset.
     """
-    for noisy in ("papermill", "asyncio"):  # what they log as errors is raised as well
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    for logger in ("papermill", "asyncio"):  # what they log as errors is raised as well
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="papermill")
     started = time.monotonic()
     folder = Path(out).absolute() if out else paths.ROOT
-    data = for_any_folder(data)
+    data = absolute_data(data)
     study = open_study(data, preset, name, str(folder), seed, budget, side_budget)
     if keep_outputs and study.faces.kind != "synthetic":
         raise InputError(
             f"--keep-outputs would put photos of {study.faces.name} into the project's own"
             " notebooks; use it with --data synthetic"
         )
-    print(_announcement(study), flush=True)
+    print(_plan(study), flush=True)
     _make_folder(folder)
     pdf = reproduce(study, data, name, folder, cluster)
     if keep_outputs:
         for notebook in NOTEBOOKS:
             executed = executed_notebook(study, folder, notebook)
-            notebooks.keep_outputs(executed, paths.NOTEBOOKS / f"{notebook}.ipynb")
+            notebooks.keep_outputs(executed, _source(notebook))
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"report   {pdf}\nfigures  {study.results.folder}\ntime     {minutes} min {seconds} s")
     return pdf
@@ -90,22 +90,19 @@ def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") 
         "side_budget": study.side_budget,
     }
     for notebook in NOTEBOOKS:
-        check_parameters(paths.NOTEBOOKS / f"{notebook}.ipynb", parameters)
+        check_parameters(_source(notebook), parameters)
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "progress"
-        os.environ[progress.FILE_VARIABLE] = str(told)
+        progress_file = Path(folder) / "progress"
+        os.environ[progress.FILE_VARIABLE] = str(progress_file)
         try:
-            with progress.following(told) as heading:
-                if missing(study):
+            with progress.following(progress_file) as heading:
+                if untrained(study):
                     heading("training")
                 study.train_all(cluster)
                 for notebook in NOTEBOOKS:
                     heading(notebook)
-                    run_notebook(
-                        paths.NOTEBOOKS / f"{notebook}.ipynb",
-                        executed_notebook(study, out, notebook),
-                        parameters,
-                    )
+                    executed = executed_notebook(study, out, notebook)
+                    run_notebook(_source(notebook), executed, parameters)
         finally:
             del os.environ[progress.FILE_VARIABLE]
     pdf = out / "report" / f"{study.faces.name}.pdf"
@@ -113,14 +110,18 @@ def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") 
     return pdf
 
 
-def missing(study: Study) -> list[str]:
-    """Which models have still to be trained."""
-    every = study.all_experiments().items()
-    return [name for name, experiment in every if not is_finished(experiment, study.faces)]
+def untrained(study: Study) -> list[str]:
+    """Labels of the models that have still to be trained."""
+    experiments = study.all_experiments().items()
+    return [label for label, each in experiments if not is_finished(each, study.faces)]
 
 
 def executed_notebook(study: Study, out: Path, notebook: str) -> Path:
     return out / "build" / study.faces.name / f"{notebook}.ipynb"
+
+
+def _source(notebook: str) -> Path:
+    return paths.NOTEBOOKS / f"{notebook}.ipynb"
 
 
 def _make_folder(out: Path) -> None:
@@ -130,13 +131,15 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
 
 
-def _announcement(study: Study) -> str:
-    faces, todo, images = study.faces, missing(study), study.budgets
-    seeds = "1 seed" if len(images) == 1 else f"{len(images)} seeds"
+def _plan(study: Study) -> str:
+    """Three lines: the faces, the budgets, and how many models are left to train."""
+    faces, seeds = study.faces, len(study.budgets)
+    budgets = " and ".join(f"{budget:,}" for budget in study.budgets)
     return (
         f"faces    {faces.name}: {len(faces.train)} to train on,"
         f" {len(faces.validation)} to validate, {len(faces.test)} held out\n"
-        f"preset   {study.preset}: {len(SEVEN)} models, {seeds},"
-        f" {' and '.join(f'{budget:,}' for budget in images)} images per model\n"
-        f"train    {len(todo)} of {len(study.all_experiments())} models, side studies included"
+        f"preset   {study.preset}: {len(SEVEN)} models, {seeds} seed{'s' if seeds > 1 else ''},"
+        f" {budgets} images per model\n"
+        f"train    {len(untrained(study))} of {len(study.all_experiments())} models,"
+        " side studies included"
     )

@@ -1,6 +1,7 @@
-"""One style for all figures; one function per kind of figure. Tensors in, a picture out."""
+"""The figures: one function for each kind, tensors in, a PIL image out, all in one style."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -11,15 +12,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from vaelib.data import to_uint8
 from vaelib.training.runs import Run
 
-ENLARGED = 3  # face pixels are drawn as squares of 3 x 3, so that print shows them as they are
-GAP = 2  # white pixels between faces, before enlarging
-STRIP_NAME, STRIP_FONT = 310, 34  # width of a strip's name and height of its letters
+ENLARGEMENT = 3  # a pixel of a face is printed as a square of 3 x 3, with sharp edges
+GAP = 2  # white pixels between faces, before they are enlarged
+NAME_WIDTH, NAME_FONT_SIZE = 310, 34  # pixels: of the name beside a row of faces
 DOTS_PER_INCH = 200
 WIDTH_INCHES = 6.3
 STYLE: Any = {
@@ -35,29 +36,34 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4
 
 
 def image_grid(images: Tensor, columns: int) -> Image.Image:
-    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white."""
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white, without an outer border.
+
+    torchvision's make_grid draws a border around all faces but a single one, and importing it
+    takes longer than everything else here together.
+    """
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    rows, columns = -(-len(pixels) // columns), min(columns, len(pixels))
+    columns = min(columns, len(pixels))
+    rows = math.ceil(len(pixels) / columns)
     _, channels, height, width = pixels.shape
     down, across = height + GAP, width + GAP
-    sheet = np.full((rows * down - GAP, columns * across - GAP, channels), 255, dtype=np.uint8)
-    for place, face in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
-        top, left = place // columns * down, place % columns * across
-        sheet[top : top + height, left : left + width] = face
-    enlarged = sheet.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-    return Image.fromarray(np.ascontiguousarray(enlarged))
+    grid = np.full((rows * down - GAP, columns * across - GAP, channels), 255, dtype=np.uint8)
+    for index, face in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(index, columns)
+        top, left = row * down, column * across
+        grid[top : top + height, left : left + width] = face
+    return ImageOps.scale(Image.fromarray(grid), ENLARGEMENT, Image.Resampling.NEAREST)
 
 
 def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
-    """Faces uint8 (steps, 3, 64, 48) by name: a row for each, the name beside it."""
-    sheets = [image_grid(faces, columns=len(faces)) for faces in rows.values()]
-    height = sheets[0].height + ENLARGED * GAP
-    size = (STRIP_NAME + max(sheet.width for sheet in sheets), height * len(sheets))
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], by name: a row for each, its name on the left."""
+    grids = [image_grid(faces, columns=len(faces)) for faces in rows.values()]
+    row_height = grids[0].height + ENLARGEMENT * GAP
+    size = (NAME_WIDTH + max(grid.width for grid in grids), row_height * len(grids))
     picture = Image.new("RGB", size, "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(STRIP_FONT)
-    for row, (name, sheet) in enumerate(zip(rows, sheets, strict=True)):
-        pen.text((0, (row + 0.5) * height), name, "black", font, anchor="lm")
-        picture.paste(sheet, (STRIP_NAME, row * height))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(NAME_FONT_SIZE)
+    for index, (name, grid) in enumerate(zip(rows, grids, strict=True)):
+        draw.text((0, (index + 0.5) * row_height), name, "black", font, anchor="lm")
+        picture.paste(grid, (NAME_WIDTH, index * row_height))
     return picture
 
 
@@ -81,7 +87,7 @@ def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.legend()
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
@@ -96,51 +102,54 @@ def training_curve(run: Run) -> Image.Image:
         axes.plot(seen, total, color=colour, label=split)
     axes.set(xlabel="images seen (thousands)", ylabel="loss", ylim=(0, None))
     axes.legend()
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
 def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
     """One horizontal bar per name, with its value written out."""
     figure, (axes,) = _axes(1, 1, height=0.5 + 0.3 * len(values))
-    drawn = axes.barh(list(values), list(values.values()), color=COLOURS[0], height=0.6)
-    axes.bar_label(drawn, fmt="%.3g", padding=3)
+    drawn_bars = axes.barh(list(values), list(values.values()), color=COLOURS[0], height=0.6)
+    axes.bar_label(drawn_bars, fmt="%.3g", padding=3)
     axes.invert_yaxis()
     axes.set(xlabel=xlabel)
     axes.grid(axis="y", visible=False)
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
-def latent_use(runs: Mapping[str, Tensor]) -> Image.Image:
-    """KL of each latent in nats, most used first, a line per model; runs: name to (latent,)."""
+def latent_use(kl_by_model: Mapping[str, Tensor]) -> Image.Image:
+    """KL of each latent, most used first, a line per model.
+
+    kl_by_model: (latent,) in nats, by the model's name.
+    """
     figure, (axes,) = _axes(1, 1, height=2.6)
-    for (name, nats), colour in zip(runs.items(), cycle(COLOURS), strict=False):
+    for (name, nats), colour in zip(kl_by_model.items(), cycle(COLOURS), strict=False):
         ranked = nats.sort(descending=True).values
         axes.plot(range(1, len(ranked) + 1), ranked, color=colour, label=name)
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
     axes.legend()
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
 def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image:
-    """Densities of several sets of values in one panel."""
+    """Densities of several sets of values in one panel, by the name of each set."""
     figure, (axes,) = _axes(1, 1, height=2.4)
     for (name, numbers), colour in zip(values.items(), cycle(COLOURS), strict=False):
         axes.hist(numbers, bins=60, density=True, histtype="step", color=colour, label=name)
     axes.set(xlabel=xlabel, ylabel="density")
     axes.legend()
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
 def optimum(
     lams: Sequence[float], bits: Sequence[Sequence[float]], marks: Mapping[str, float]
 ) -> Image.Image:
-    """Code length against lambda, with intervals; lambdas to compare as upright lines by name.
+    """Code length against lambda, with intervals; the lambdas in `marks` are upright lines.
 
-    bits: value, low and high at each of `lams`.
+    bits: value, low and high at each of `lams`. marks: lambdas to compare, by name.
     """
     figure, (axes,) = _axes(1, 1, height=2.6)
     value, low, high = np.array(bits).T
@@ -149,7 +158,7 @@ def optimum(
         axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: {lam:.1e}")
     axes.set(xlabel="lambda", ylabel="code length (bits per value)", xscale="log")
     axes.legend()
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
@@ -161,32 +170,39 @@ def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Image.Image:
         axes.annotate(name, (kl, error), (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="rate: KL (nats)", ylabel="distortion: mean squared error", xscale="log")
     axes.margins(x=0.15, y=0.15)
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 @mpl.rc_context(STYLE)
 def frequencies(
     truth: Mapping[str, float], models: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> Image.Image:
-    """Frequency of each attribute, of the data as a grey bar and of models as dots with intervals.
+    """Frequency of each attribute: of held-out faces a grey bar, of each model a dot with interval.
 
-    models: by name, then by attribute, value, low and high.
+    truth: frequency by attribute. models: value, low and high by model and attribute.
     """
-    names = sorted(truth, key=lambda name: truth[name])
-    figure, (axes,) = _axes(1, 1, height=0.8 + 0.17 * len(names))
-    places = np.arange(len(names))
-    axes.barh(places, [truth[name] for name in names], color="#dddddd", label="held-out faces")
-    for number, ((model, found), colour) in enumerate(zip(models.items(), COLOURS, strict=False)):
-        value, low, high = np.array([found[name] for name in names]).T
-        height = places + 0.16 * (number - (len(models) - 1) / 2)
-        bounds = (value - low, high - value)
+    attributes = sorted(truth, key=lambda name: truth[name])
+    figure, (axes,) = _axes(1, 1, height=0.8 + 0.17 * len(attributes))
+    positions = np.arange(len(attributes))
+    shares = [truth[name] for name in attributes]
+    axes.barh(positions, shares, color="#dddddd", label="held-out faces")
+    for index, ((model, intervals), colour) in enumerate(
+        zip(models.items(), COLOURS, strict=False)
+    ):
+        value, low, high = np.array([intervals[name] for name in attributes]).T
         axes.errorbar(
-            value, height, xerr=bounds, color=colour, fmt="o", markersize=2.5, label=model
+            value,
+            positions + 0.16 * (index - (len(models) - 1) / 2),
+            xerr=(value - low, high - value),
+            color=colour,
+            fmt="o",
+            markersize=2.5,
+            label=model,
         )
-    axes.set_yticks(places, [name.replace("_", " ") for name in names])
-    axes.set(xlabel="frequency", ylim=(-0.8, len(names) - 0.2))
+    axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
+    axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
     axes.legend(loc="lower right")
-    return _drawn(figure)
+    return _as_image(figure)
 
 
 def _axes(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -195,8 +211,8 @@ def _axes(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def _drawn(figure: Figure) -> Image.Image:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    with Image.open(picture) as drawn:
-        return drawn.convert("RGB")
+def _as_image(figure: Figure) -> Image.Image:
+    encoded = io.BytesIO()
+    figure.savefig(encoded, format="png")
+    with Image.open(encoded) as picture:
+        return picture.convert("RGB")

@@ -1,15 +1,17 @@
 """What a run of the notebooks leaves for readers: figures with their provenance, and numbers.
 
-Figures and numbers of one data set lie in figures/<data>/. Every PNG carries in its own metadata
-the caption and where it came from; every number that the report prints is read from numbers.json.
+Figures and numbers of one data set lie in figures/<data>/. Every PNG carries its caption and its
+provenance in its own metadata; every number that the report prints is read from numbers.json.
+A file whose content is the same already is left as it is.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from IPython.display import Markdown, display
 from PIL import Image, PngImagePlugin
 
@@ -17,21 +19,29 @@ from vaelib.reporting import show
 from vaelib.support import files, provenance
 from vaelib.support.errors import InputError
 
+# What has to be the same throughout a report: an attribute of Origin, and its name in a PNG.
+PNG_TAGS = {
+    "fingerprint": "Fingerprint",
+    "preset": "Preset",
+    "seed": "Seed",
+    "budget": "Images",
+}
+
 
 @dataclass(frozen=True)
 class Origin:
     """Where a figure or a number came from; the same throughout one run of the notebooks."""
 
     data: str  # the data set's name
-    fingerprint: str  # the faces' own
+    fingerprint: str  # of the faces
     preset: str
     seed: int
-    images: str  # seen per model, for each seed; then per model that answers a side question
+    budget: str  # images seen per model, for each seed; then per model of a side question
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """What has to be the same throughout a report."""
-        return self.fingerprint, self.preset, str(self.seed), self.images
+    def tags(self) -> dict[str, str]:
+        """What has to be the same throughout a report, by its name in a PNG's metadata."""
+        return {tag: str(getattr(self, name)) for name, tag in PNG_TAGS.items()}
 
 
 @dataclass(frozen=True)
@@ -51,24 +61,22 @@ class Results:
         """Write a figure, with its caption and provenance in the PNG's metadata, and show it.
 
         label: "fig-3" becomes fig03.png, "fig-a1" becomes figa1.png. experiments: the keys of the
-        runs that drew it.
+        runs that drew it. A figure that differs in nothing but the commit is not written again.
         """
-        told = {
+        metadata = {
             "Title": label,
             "Description": caption,
             "Data": self.origin.data,
-            "Fingerprint": self.origin.fingerprint,
-            "Preset": self.origin.preset,
-            "Seed": str(self.origin.seed),
-            "Images": self.origin.images,
+            **self.origin.tags,
             "Experiment": " ".join(experiments),
-            "Commit": provenance.commit(),
         }
-        metadata = PngImagePlugin.PngInfo()
-        for name, value in told.items():
-            metadata.add_itxt(name, value)
-        with files.atomic_write(self._file(label)) as aside:
-            picture.save(aside, format="PNG", pnginfo=metadata, optimize=True)
+        file = self._file(label)
+        if not _is_saved(file, picture, metadata):
+            info = PngImagePlugin.PngInfo()
+            for name, value in {**metadata, "Commit": provenance.commit()}.items():
+                info.add_itxt(name, value)
+            with files.atomic_write(file) as aside:
+                picture.save(aside, format="PNG", pnginfo=info, optimize=True)
         self.show_figure(label)
 
     def show_figure(self, label: str, width: float = 1.0) -> None:
@@ -81,50 +89,52 @@ class Results:
         if not file.exists():
             raise InputError(f"{file.name} is missing in {self.folder}; run the notebooks before")
         with Image.open(file) as picture:
-            told = picture.info
+            metadata = picture.info
             preview = show.preview(picture, alt=_title(label))
-        tags = ("Fingerprint", "Preset", "Seed", "Images")
-        self._check(file.name, tuple(str(told.get(tag, "unknown")) for tag in tags))
+        tags = {tag: metadata.get(tag, "unknown") for tag in PNG_TAGS.values()}
+        self._check_origin(file.name, tags)
         figure = {
             "label": label,
             "path": file.relative_to(self.root).as_posix(),
-            "caption": told["Description"],
+            "caption": metadata["Description"],
             "width": width,
         }
         display(preview, metadata={"figure": figure})
         display(
-            Markdown(f'<a id="{label}"></a>**{_title(label)}.** {told["Description"]}'),
+            Markdown(f'<a id="{label}"></a>**{_title(label)}.** {metadata["Description"]}'),
             metadata={"notebook_only": True},
         )
 
     def record(self, section: str, numbers: Mapping[str, Any]) -> None:
         """Write the numbers of one notebook into numbers.json, in the place of its earlier ones."""
-        everything = self._read()
-        everything[section] = dict(numbers)
-        everything.setdefault("origins", {})[section] = vars(self.origin)
-        files.write_json(self._numbers, dict(sorted(everything.items())))
+        before = self._read()
+        origins = {**before.get("origins", {}), section: asdict(self.origin)}
+        after = {**before, section: dict(numbers), "origins": origins}
+        if after != before:
+            files.write_json(self._numbers, dict(sorted(after.items())))
 
     def add(self, section: str, numbers: Mapping[str, Any]) -> None:
         """Add numbers to a section that several notebooks fill; another run's are dropped."""
-        everything = self._read()
-        same = everything.get("origins", {}).get(section) == vars(self.origin)
-        before = everything[section] if same else {}
-        self.record(section, dict(sorted({**before, **numbers}.items(), key=_in_order)))
+        sections = self._read()
+        same_run = sections.get("origins", {}).get(section) == asdict(self.origin)
+        earlier = sections[section] if same_run else {}
+        self.record(section, dict(sorted({**earlier, **numbers}.items(), key=_by_number)))
 
     def numbers(self, section: str) -> dict[str, Any]:
         """The recorded numbers of a section.
 
         Raises InputError if they are missing or come from another run.
         """
-        everything = self._read()
-        if section not in everything or section not in everything.get("origins", {}):
+        sections = self._read()
+        if section not in sections or section not in sections.get("origins", {}):
             raise InputError(
                 f"{self._numbers.name} in {self.folder} has no section {section!r};"
                 f" run the notebooks before"
             )
-        origin = Origin(**everything["origins"][section])
-        self._check(f"section {section!r}", origin.tags)
-        return dict(everything[section])
+        origin = sections["origins"][section]
+        tags = {tag: origin.get(name, "unknown") for name, tag in PNG_TAGS.items()}
+        self._check_origin(f"section {section!r}", tags)
+        return dict(sections[section])
 
     @property
     def _numbers(self) -> Path:
@@ -133,25 +143,42 @@ class Results:
     def _read(self) -> dict[str, Any]:
         if not self._numbers.exists():
             return {}
-        everything: dict[str, Any] = json.loads(self._numbers.read_text(encoding="utf-8"))
-        return everything
+        sections: dict[str, Any] = json.loads(self._numbers.read_text(encoding="utf-8"))
+        return sections
 
     def _file(self, label: str) -> Path:
         number = label.removeprefix("fig-")
         return self.folder / f"fig{number.zfill(2)}.png"
 
-    def _check(self, what: str, made: tuple[str, ...]) -> None:
-        wanted = self.origin.tags
-        if made != wanted:
+    def _check_origin(self, what: str, tags: Mapping[str, object]) -> None:
+        """Raise InputError unless `tags` are those of this run."""
+        found = {tag: str(value) for tag, value in tags.items()}
+        if found != self.origin.tags:
             raise InputError(
-                f"{what} in {self.folder} was made from faces {made[0][:12]}, preset {made[1]},"
-                f" seed {made[2]}, images {made[3]}, not from {wanted[0][:12]}, {wanted[1]},"
-                f" {wanted[2]}, {wanted[3]}; run the notebooks from 01 on"
+                f"{what} in {self.folder} was made from {_in_words(found)},"
+                f" not from {_in_words(self.origin.tags)}; run the notebooks from 01 on"
             )
 
 
-def _in_order(item: tuple[str, Any]) -> tuple[str, int]:
-    """C2 comes before C10."""
+def _in_words(tags: Mapping[str, str]) -> str:
+    return (
+        f"faces {tags['Fingerprint'][:12]}, preset {tags['Preset']}, seed {tags['Seed']},"
+        f" budget {tags['Images']}"
+    )
+
+
+def _is_saved(file: Path, picture: Image.Image, metadata: Mapping[str, str]) -> bool:
+    """Whether the file holds this picture with this metadata, at whatever commit it was written."""
+    try:
+        with Image.open(file) as saved:
+            same_metadata = all(saved.info.get(name) == value for name, value in metadata.items())
+            return same_metadata and np.array_equal(np.asarray(saved), np.asarray(picture))
+    except (OSError, SyntaxError, ValueError):  # missing or damaged
+        return False
+
+
+def _by_number(item: tuple[str, Any]) -> tuple[str, int]:
+    """Sorts C2 before C10."""
     letters = item[0].rstrip("0123456789")
     return letters, int(item[0][len(letters) :] or 0)
 

@@ -1,4 +1,4 @@
-"""What a notebook shows: text with numbers filled in, pictures and tables."""
+"""What a notebook displays: text with numbers filled in, pictures and tables."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -8,25 +8,26 @@ from IPython.display import Image as DisplayedImage
 from IPython.display import Markdown, display
 from PIL import Image
 
-PREVIEW_WIDTH = 800  # pixels, and
-PREVIEW_QUALITY = 85  # of the JPEG that a notebook keeps of a picture
+PREVIEW_WIDTH = 800  # pixels, at most, of the JPEG that a notebook keeps of a picture
+PREVIEW_QUALITY = 85
 
 
 def text(template: str, **values: Any) -> None:
     """Show Markdown whose {placeholders} are filled from `values`; a missing one is an error.
 
-    Placeholders may look inside: {base[kl]:.0f}, {experiment.images:,}.
+    Placeholders may look inside: {base[kl]:.0f}, {experiment.budget:,}.
     """
     display(Markdown(template.strip().format(**values)))
 
 
 def picture(image: Image.Image) -> None:
-    """Show a picture in a notebook without keeping a file of it."""
+    """Show a picture in a notebook without writing a file."""
     display(preview(image))
 
 
-def preview(picture: Image.Image, alt: str = "") -> DisplayedImage:
-    small = picture.convert("RGB")
+def preview(image: Image.Image, alt: str = "") -> DisplayedImage:
+    """The picture as a notebook keeps it: a JPEG no wider than PREVIEW_WIDTH."""
+    small = image.convert("RGB")
     if small.width > PREVIEW_WIDTH:
         height = round(small.height * PREVIEW_WIDTH / small.width)
         small = small.resize((PREVIEW_WIDTH, height), Image.Resampling.LANCZOS)
@@ -41,18 +42,19 @@ def table(
     caption: str = "",
     label: str = "",
 ) -> None:
-    """Show a Markdown table: the first column and words to the left, numbers to the right.
+    """Show a Markdown table: the first column and text to the left, numbers to the right.
 
-    caption and label ("tbl-models"), where the report refers to the table.
+    caption and label ("tbl-models"): where the report refers to the table.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    wordy = [any(row[i][:1].isalpha() for row in cells) for i in range(len(header))]
-    dashes = [":--" if i == 0 or wordy[i] else "--:" for i in range(len(header))]
-    lines = [header, dashes, *cells]
-    markdown = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    before = f'<a id="{label}"></a>\n\n' if label else ""
-    after = f"\n\nTable: {caption}" if caption else ""
-    display(Markdown(before + markdown + after))
+    alignment = [":--"]  # to the left
+    for column in range(1, len(header)):
+        has_text = any(row[column][:1].isalpha() for row in cells)
+        alignment.append(":--" if has_text else "--:")
+    lines = ["| " + " | ".join(line) + " |" for line in (header, alignment, *cells)]
+    anchor = f'<a id="{label}"></a>\n\n' if label else ""
+    caption_line = f"\n\nTable: {caption}" if caption else ""
+    display(Markdown(anchor + "\n".join(lines) + caption_line))
 
 
 def scientific(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Measures and verdicts as tables for readers: a header and rows of text each."""
+"""Measures and verdicts as tables for readers: each a header and rows of text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,25 +10,31 @@ from vaelib.evaluation.claims import MeasuresByModel
 
 Table = tuple[list[str], list[list[str]]]
 
-# By model and measure: the value and the bounds of its interval; None for what is no number.
-Numbers = Mapping[str, Mapping[str, Sequence[float | None]]]
+# A value with the low and high end of its 95 % interval; None where there is no number.
+Interval = Sequence[float | None]
 
-NOT = "deformed not "
+# Every measure of every model, as numbers.json keeps it: by model, then by measure.
+Numbers = Mapping[str, Mapping[str, Interval]]
 
-# Columns: what is measured, by the name that the tables give it, and how a number is written.
-ERRORS = {
+# How measures of groups and of attributes are named: "deformed Wearing_Hat" and so on.
+WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "deformed ", "deformed not ", "frequency "
+
+# Columns of the tables: the heading, the measure below it, and how its numbers are formatted.
+Columns = Mapping[str, tuple[str, str]]
+
+RECONSTRUCTION: Columns = {
     "error": ("reconstruction", ".4f"),
     "PSNR": ("psnr", ".1f"),
     "KL": ("kl", ".0f"),
     "bits": ("bits_per_dimension", ".3f"),
     "in use": ("active_units", ".0f"),
 }
-POSTERIOR = {
+POSTERIOR: Columns = {
     "mean μ²": ("mean_square_mu", ".2f"),
     "variance": ("aggregate_variance", ".2f"),
     "kurtosis": ("aggregate_kurtosis", ".2f"),
 }
-DRAWN = {
+GENERATED: Columns = {
     "distance": ("distance", ".2f"),
     "deformed": ("deformed", ".3f"),
     "realism": ("realism", ".2f"),
@@ -36,148 +42,28 @@ DRAWN = {
     "recall": ("recall", ".2f"),
     "coverage": ("coverage", ".2f"),
 }
-LOOKS = {
+APPEARANCE: Columns = {
     "asymmetry": ("asymmetry", ".2f"),
     "variety": ("variety", ".2f"),
     "detail": ("sharpness", ".3f"),
 }
-# Of both, what a printed page has room for.
-FACES = {
-    name: (DRAWN | LOOKS)[name] for name in ("distance", "deformed", "realism", "recall", "variety")
+# What a printed page has room for, of GENERATED and APPEARANCE.
+PRINTED: Columns = {
+    heading: {**GENERATED, **APPEARANCE}[heading]
+    for heading in ("distance", "deformed", "realism", "recall", "variety")
 }
-PATHS = {
+INTERPOLATION: Columns = {
     "travel": ("travel", ".2f"),
     "evenness": ("evenness", ".2f"),
     "middle": ("middle", ".2f"),
     "skin": ("skin_travel", ".1f"),
     "pose": ("pose_travel", ".3f"),
-    "hair": ("hair_travel", ".2f"),  # where the classifier can tell its colours
+    "hair": ("hair_travel", ".2f"),  # where the classifier can predict hair colours
 }
 
-
-def as_numbers(seeds: Sequence[MeasuresByModel]) -> Numbers:
-    """Every measure of every model over these seeds, as numbers.json keeps it."""
-    return {
-        model: {
-            measure: [_or_null(x) for x in interval([models[model][measure] for models in seeds])]
-            for measure in seeds[0][model]
-        }
-        for model in seeds[0]
-    }
-
-
-def values(numbers: Numbers) -> dict[str, dict[str, float | None]]:
-    """The same without intervals."""
-    return {model: {name: of[name][0] for name in of} for model, of in numbers.items()}
-
-
-def frequencies(of: Mapping[str, Sequence[float | None]]) -> dict[str, list[float]]:
-    """From the numbers of one model: the frequency of each attribute, with its bounds."""
-    start = "frequency "
-    return {
-        name[len(start) :]: [x for x in found if x is not None]
-        for name, found in of.items()
-        if name.startswith(start)
-    }
-
-
-def of_measures(numbers: Numbers, columns: Mapping[str, tuple[str, str]]) -> Table:
-    """A row for each model, a column for each measure that all have, with its 95 % interval."""
-    shared = {
-        name: (measure, style)
-        for name, (measure, style) in columns.items()
-        if all(measure in of for of in numbers.values())
-    }
-    rows = [
-        [model, *(_about(of[measure], style) for measure, style in shared.values())]
-        for model, of in numbers.items()
-    ]
-    return ["model", *shared], rows
-
-
-def of_groups(numbers: Numbers) -> Table:
-    """How probably each model's faces are deformed within each group, and all others."""
-    groups = [name[len(NOT) :] for name in next(iter(numbers.values())) if name.startswith(NOT)]
-    rows = [
-        [
-            f"{name.replace('_', ' ')}, {who}",
-            *(_about(of[f"{start}{name}"], ".3f") for of in numbers.values()),
-        ]
-        for name in groups
-        for who, start in (("within", "deformed "), ("others", NOT))
-    ]
-    return ["group", *numbers], rows
-
-
-def of_norms(numbers: Numbers, colours: Numbers) -> Table:
-    """Errors and colours of reconstructions, and distance of draws, by norm."""
-    rows = [
-        [
-            norm,
-            _about(of["reconstruction"], ".4f"),
-            _about(colours[norm]["whole"], ".1f"),
-            _about(colours[norm]["background"], ".1f"),
-            _about(of["kl"], ".0f"),
-            _about(of["distance"], ".2f"),
-            _about(of["variety"], ".2f"),
-        ]
-        for norm, of in numbers.items()
-    ]
-    header = ["", "error", "colour", "background", "KL", "distance", "variety"]
-    return header, rows
-
-
-def of_verdicts(claims: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What is claimed, the effect with its interval, the rule, and what follows."""
-    rows = [
-        [
-            name,
-            of["claim"],
-            _from_to([of["effect"], *of["interval"]]),
-            of["limit"],
-            of["verdict"].removesuffix(" on this data"),
-        ]
-        for name, of in claims.items()
-    ]
-    return ["", "claim", "effect", "holds if", "verdict"], rows
-
-
-def of_verdicts_on(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """What is claimed, and what follows with its effect on each of several sets of faces."""
-    first = next(iter(data.values()))
-    rows = [
-        [
-            name,
-            first[name]["claim"],
-            *(
-                f"{of['verdict']}, {_from_to([of['effect'], *of['interval']])}"
-                for of in (claims[name] for claims in data.values())
-            ),
-        ]
-        for name in first
-    ]
-    return ["", "claim", *data], rows
-
-
-def of_weights(lams: Sequence[float]) -> Table:
-    """The weight of the KL in other programs, on our scale, and ours on the common one.
-
-    The common scale is 1/2 |x - x'|^2 + beta KL with pixels in [0, 1], sums over pixels and latents
-    and means over images; there beta = 1 is a decoder of variance 1.
-    """
-    rows = [
-        [name, written, _short(beta), _short(8 * beta / FACE_BYTES)]
-        for name, written, beta in WEIGHTS
-    ]
-    rows += [
-        ["here", f"mean MSE + {lam:g} KL", _short(lam * FACE_BYTES / 8), _short(lam)]
-        for lam in lams
-    ]
-    return ["program", "loss as written", "beta", "our lambda"], rows
-
-
-# As written there, and the weight on the common scale; D is the number of values in their images.
-WEIGHTS: tuple[tuple[str, str, float], ...] = (
+# The KL's weight in other programs: the loss as written there, and that weight on the common scale
+# of `kl_weight_table`. D is the number of values in an image of theirs.
+PROGRAMS: tuple[tuple[str, str, float], ...] = (
     ("pythae", "SSE/2 + KL", 1.0),
     ("stat453, L17", "SSE + KL", 0.5),
     ("handson-ml3", "mean MSE + KL/784, D = 784", 0.5),
@@ -187,13 +73,138 @@ WEIGHTS: tuple[tuple[str, str, float], ...] = (
 )
 
 
-def _or_null(value: float) -> float | None:
+def summarise(seeds: Sequence[MeasuresByModel]) -> Numbers:
+    """Every measure of every model over these seeds: its value and 95 % interval, six digits."""
+    return {
+        model: {
+            measure: [_rounded(x) for x in interval([models[model][measure] for models in seeds])]
+            for measure in seeds[0][model]
+        }
+        for model in seeds[0]
+    }
+
+
+def values(numbers: Numbers) -> dict[str, dict[str, float | None]]:
+    """The same numbers without their intervals."""
+    return {
+        model: {name: bounds[0] for name, bounds in measures.items()}
+        for model, measures in numbers.items()
+    }
+
+
+def frequencies(measures: Mapping[str, Interval]) -> dict[str, list[float]]:
+    """From the measures of one model: the frequency of each attribute, with its bounds."""
+    return {
+        name.removeprefix(FREQUENCY): [x for x in bounds if x is not None]
+        for name, bounds in measures.items()
+        if name.startswith(FREQUENCY)
+    }
+
+
+def measure_table(numbers: Numbers, columns: Columns) -> Table:
+    """A row for each model, a column for each measure that every model has."""
+    shared = {
+        heading: (measure, style)
+        for heading, (measure, style) in columns.items()
+        if all(measure in measures for measures in numbers.values())
+    }
+    rows = [
+        [model, *(_plus_minus(measures[measure], style) for measure, style in shared.values())]
+        for model, measures in numbers.items()
+    ]
+    return ["model", *shared], rows
+
+
+def group_table(numbers: Numbers) -> Table:
+    """How probably each model's faces are deformed within each group, and outside it."""
+    some_model = next(iter(numbers.values()))
+    groups = [
+        measure.removeprefix(OUTSIDE_GROUP)
+        for measure in some_model
+        if measure.startswith(OUTSIDE_GROUP)
+    ]
+    rows = [
+        [
+            f"{group.replace('_', ' ')}, {who}",
+            *(_plus_minus(measures[prefix + group], ".3f") for measures in numbers.values()),
+        ]
+        for group in groups
+        for who, prefix in (("within", WITHIN_GROUP), ("others", OUTSIDE_GROUP))
+    ]
+    return ["group", *numbers], rows
+
+
+def norm_table(numbers: Numbers, colours: Numbers) -> Table:
+    """Errors and colours of reconstructions, and distance and variety of draws, by norm."""
+    rows = [
+        [
+            norm,
+            _plus_minus(measures["reconstruction"], ".4f"),
+            _plus_minus(colours[norm]["whole"], ".1f"),
+            _plus_minus(colours[norm]["background"], ".1f"),
+            _plus_minus(measures["kl"], ".0f"),
+            _plus_minus(measures["distance"], ".2f"),
+            _plus_minus(measures["variety"], ".2f"),
+        ]
+        for norm, measures in numbers.items()
+    ]
+    return ["", "error", "colour", "background", "KL", "distance", "variety"], rows
+
+
+def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What is claimed, the effect with its interval, the rule, and the verdict."""
+    rows = [
+        [
+            name,
+            claim["claim"],
+            _from_to([claim["effect"], *claim["interval"]]),
+            claim["limit"],
+            claim["verdict"].removesuffix(" on this data"),
+        ]
+        for name, claim in claims.items()
+    ]
+    return ["", "claim", "effect", "holds if", "verdict"], rows
+
+
+def verdict_table_by_data(claims_by_data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """What is claimed, and the verdict with its effect on each of several sets of faces."""
+    first = next(iter(claims_by_data.values()))
+    rows = []
+    for name in first:
+        on_each = [claims[name] for claims in claims_by_data.values()]
+        verdicts = [
+            f"{claim['verdict']}, {_from_to([claim['effect'], *claim['interval']])}"
+            for claim in on_each
+        ]
+        rows.append([name, first[name]["claim"], *verdicts])
+    return ["", "claim", *claims_by_data], rows
+
+
+def kl_weight_table(lams: Sequence[float]) -> Table:
+    """The weight of the KL in other programs, on our scale, and ours on the common one.
+
+    The common scale is 1/2 |x - x'|^2 + beta KL with pixels in [0, 1], sums over pixels and latents
+    and means over images; there beta = 1 is a decoder of variance 1.
+    """
+    rows = [
+        [program, loss, _two_digits(beta), _two_digits(8 * beta / FACE_BYTES)]
+        for program, loss, beta in PROGRAMS
+    ]
+    rows += [
+        ["here", f"mean MSE + {lam:g} KL", _two_digits(lam * FACE_BYTES / 8), _two_digits(lam)]
+        for lam in lams
+    ]
+    return ["program", "loss as written", "beta", "our lambda"], rows
+
+
+def _rounded(value: float) -> float | None:
+    """Six digits; None for what JSON cannot hold."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _about(found: Sequence[float | None], style: str) -> str:
+def _plus_minus(interval: Interval, style: str) -> str:
     """The value with half the width of its interval; the value alone where that has no width."""
-    value, low, high = found
+    value, low, high = interval
     if value is None:
         return "-"
     if low is None or high is None or low == high:
@@ -201,12 +212,13 @@ def _about(found: Sequence[float | None], style: str) -> str:
     return f"{value:{style}} ± {(high - low) / 2:{style}}"
 
 
-def _from_to(found: Sequence[float | None]) -> str:
-    value, low, high = found
+def _from_to(interval: Interval) -> str:
+    """The value, then its interval in brackets."""
+    value, low, high = interval
     if value is None or low is None or high is None:
         return "-"
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _short(value: float) -> str:
+def _two_digits(value: float) -> str:
     return f"{value:.2g}"

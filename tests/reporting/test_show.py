@@ -1,0 +1,105 @@
+"""Notebooks show text with numbers filled in, Markdown tables, formulas and pictures."""
+
+import io
+from pathlib import Path
+
+import pytest
+from IPython.display import Image as DisplayedImage
+from IPython.display import Markdown
+from PIL import Image
+
+from tests.reporting.conftest import Shown
+from vaelib.config import Experiment
+from vaelib.reporting import show
+
+
+def markdown(shown: list[Shown]) -> str:
+    """The one thing that was shown, which is Markdown and printed in the report too."""
+    [(what, metadata)] = shown
+    assert isinstance(what, Markdown)
+    assert metadata is None
+    assert isinstance(what.data, str)
+    return what.data
+
+
+def test_text_has_its_placeholders_filled(shown: list[Shown]) -> None:
+    template = "\nKL is {base[kl]:.0f} nats after {experiment.budget:,} images.\n"
+    show.text(template, base={"kl": 98.6}, experiment=Experiment(budget=40_000))
+    assert markdown(shown) == "KL is 99 nats after 40,000 images."
+
+
+@pytest.mark.parametrize("template", ["{kl} nats", "{base[reconstruction]} of error"])
+def test_text_without_a_value_for_a_placeholder_is_an_error(
+    shown: list[Shown], template: str
+) -> None:
+    with pytest.raises(KeyError):
+        show.text(template, base={"kl": 98.6})
+    assert shown == []
+
+
+def test_a_table_has_a_label_before_it_and_its_caption_below(shown: list[Shown]) -> None:
+    rows = [["lam-1e-5", "0.05", 99], ["centred", "0.06", 40]]
+    show.table(["model", "error", "KL"], rows, "Two models.", "tbl-models")
+    assert markdown(shown) == (
+        '<a id="tbl-models"></a>\n'
+        "\n"
+        "| model | error | KL |\n"
+        "| :-- | --: | --: |\n"
+        "| lam-1e-5 | 0.05 | 99 |\n"
+        "| centred | 0.06 | 40 |\n"
+        "\n"
+        "Table: Two models."
+    )
+
+
+def test_a_table_needs_neither_caption_nor_label_nor_a_list_of_rows(shown: list[Shown]) -> None:
+    show.table(["a", "b"], (["x", number] for number in (1, 2)))
+    assert markdown(shown) == "| a | b |\n| :-- | --: |\n| x | 1 |\n| x | 2 |"
+
+
+def test_text_stands_to_the_left_and_numbers_to_the_right(shown: list[Shown]) -> None:
+    columns: dict[str, tuple[object, object, str]] = {
+        "first": (1, 2, ":--"),  # the first column always to the left
+        "numbers": (0.5, 12, "--:"),
+        "intervals": ("0.50 ± 0.10", "-", "--:"),
+        "empty": ("-1.5", "", "--:"),
+        "words": ("holds", "fails", ":--"),
+        "symbols": ("-", "μ²", ":--"),
+        "formulas": ("2000 mean MSE + KL", "SSE + KL", ":--"),
+    }
+    show.table(
+        list(columns),
+        [[column[row] for column in columns.values()] for row in (0, 1)],
+    )
+    dashes = markdown(shown).splitlines()[1].strip("| ").split(" | ")
+    assert dict(zip(columns, dashes, strict=True)) == {
+        name: column[2] for name, column in columns.items()
+    }
+
+
+def test_scientific_numbers_are_formulas() -> None:
+    formulas = {
+        1.085e-5: r"1.1 \times 10^{-5}",
+        9.96e-4: r"1.0 \times 10^{-3}",
+        3.0: r"3.0 \times 10^{0}",
+        3_000_000: r"3.0 \times 10^{6}",
+        -0.25: r"-2.5 \times 10^{-1}",
+    }
+    assert {value: show.scientific(value) for value in formulas} == formulas
+
+
+def test_a_picture_is_shown_without_writing_a_file(
+    shown: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    show.picture(Image.new("RGB", (30, 20)))
+    assert list(tmp_path.iterdir()) == []
+    [(what, _)] = shown
+    assert isinstance(what, DisplayedImage)
+    with Image.open(io.BytesIO(what.data)) as preview:
+        assert preview.size == (30, 20)
+
+
+def test_a_wide_picture_is_kept_smaller_in_the_same_proportions() -> None:
+    with Image.open(io.BytesIO(show.preview(Image.new("RGB", (3200, 400))).data)) as preview:
+        assert preview.size == (show.PREVIEW_WIDTH, show.PREVIEW_WIDTH // 8)
