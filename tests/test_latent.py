@@ -20,7 +20,7 @@ Question = Callable[[VAE, Tensor], object]
 
 QUESTIONS: dict[str, Question] = {
     "decode": lambda model, _: latent.decode(model, latent.noise(COUNT, LATENT)),
-    "posterior": lambda model, images: torch.cat(latent.posterior(model, images), dim=1),
+    "posterior": lambda model, images: torch.cat(latent.encode(model, images), dim=1),
     "latent_means": latent.latent_means,
     "nats_per_latent": latent.nats_per_latent,
     "reconstruct": latent.reconstruct,
@@ -106,7 +106,7 @@ def test_latent_means_are_the_same_at_every_call(model: VAE, images: Tensor) -> 
 
 
 def test_posteriors_are_those_of_the_encoder(model: VAE, images: Tensor) -> None:
-    found = latent.posterior(model, images)
+    found = latent.encode(model, images)
     mu, logvar = model.encode(to_float(images))
     torch.testing.assert_close(found.mu, mu)
     torch.testing.assert_close(found.logvar, logvar)

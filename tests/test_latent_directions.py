@@ -19,35 +19,35 @@ def draws(n: int, latent: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("spherical", [False, True])
 def test_a_way_begins_and_ends_at_its_ends(spherical: bool) -> None:
     start, end = draws(3, 8), draws(3, 8, seed=1)
-    way = latent.between(start, end, SHARES, spherical)
+    way = latent.interpolate_latents(start, end, SHARES, spherical)
     assert way.shape == (3, 5, 8)
     torch.testing.assert_close(way[:, 0], start)
     torch.testing.assert_close(way[:, -1], end)
 
 
 def test_a_straight_way_is_in_equal_steps() -> None:
-    way = latent.between(draws(1, 8), draws(1, 8, seed=1), SHARES)
+    way = latent.interpolate_latents(draws(1, 8), draws(1, 8, seed=1), SHARES)
     steps = way.diff(dim=1).norm(dim=2)
     torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
 
 
 def test_a_great_circle_keeps_the_length_of_its_ends() -> None:
     start, end = (4 * torch.nn.functional.normalize(draws(2, 16, seed)) for seed in (0, 1))
-    lengths = latent.between(start, end, SHARES, spherical=True).norm(dim=2)
+    lengths = latent.interpolate_latents(start, end, SHARES, spherical=True).norm(dim=2)
     torch.testing.assert_close(lengths, torch.full_like(lengths, 4.0))
 
 
 def test_the_middle_of_a_quarter_circle_is_at_45_degrees() -> None:
     start, end = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    middle = latent.between(start, end, torch.tensor([0.5]), spherical=True)
+    middle = latent.interpolate_latents(start, end, torch.tensor([0.5]), spherical=True)
     torch.testing.assert_close(middle[0, 0], torch.full((2,), math.sqrt(0.5)))
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, -1.0, 0.0])
 def test_parallel_latents_have_a_straight_way(factor: float) -> None:
     start = draws(1, 8)
-    way = latent.between(start, factor * start, SHARES, spherical=True)
-    torch.testing.assert_close(way, latent.between(start, factor * start, SHARES))
+    way = latent.interpolate_latents(start, factor * start, SHARES, spherical=True)
+    torch.testing.assert_close(way, latent.interpolate_latents(start, factor * start, SHARES))
 
 
 def test_latents_are_ordered_by_their_kl() -> None:
@@ -65,13 +65,13 @@ def test_a_step_along_a_latent_is_one_deviation() -> None:
 
 def test_the_first_principal_direction_is_the_longest_axis() -> None:
     mu = draws(2_000, 3) * torch.tensor([0.1, 5.0, 0.1])
-    first = latent.principal(mu, 1).steps[0]
+    first = latent.principal_directions(mu, 1).steps[0]
     assert abs(float(first[1])) == pytest.approx(5.0, rel=0.05)
     assert abs(float(first[0])) < 0.1
 
 
 def test_principal_directions_are_no_more_than_the_latents() -> None:
-    ways = latent.principal(draws(50, 3), 8)
+    ways = latent.principal_directions(draws(50, 3), 8)
     assert len(ways.steps) == len(ways.names) == 3
 
 

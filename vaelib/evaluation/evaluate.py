@@ -143,7 +143,7 @@ def _history_measures(run: Run) -> Measures:
 @torch.no_grad()
 def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
     x = to_float(reference.test_images)
-    mu, logvar = latent.posterior(model, reference.test_images)
+    mu, logvar = latent.encode(model, reference.test_images)
     z = mu + torch.exp(0.5 * logvar) * latent.noise(len(mu), model.latent)
     error = bootstrap.mean(image_metrics.squared_error(x, latent.decode(model, z)))
     kl = bootstrap.mean(kl_per_latent(mu, logvar).sum(dim=1))

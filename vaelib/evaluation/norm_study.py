@@ -49,7 +49,7 @@ def variance_ratios(model: VAE, images: Tensor, seed: int = 0) -> VarianceRatios
     Only the first `latent.BATCH` of either are used. z of encoded faces is drawn from their
     posteriors, as in training. Medians over channels; empty for a model without batch norm.
     """
-    mu, logvar = latent.posterior(model, images)
+    mu, logvar = latent.encode(model, images)
     noise = latent.noise(len(mu), model.latent, seed)
     encoded = _decoder_ratios(model, mu + torch.exp(0.5 * logvar) * noise)
     return VarianceRatios(encoded, _decoder_ratios(model, noise))

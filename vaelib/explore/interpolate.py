@@ -74,7 +74,7 @@ class Interpolate(Panel):
 
     def _decode(self, name: str, shares: Tensor) -> Tensor:
         start, end = self.latents[name]
-        z = latent.between(start, end, shares, self.path.value)
+        z = latent.interpolate_latents(start, end, shares, self.path.value)
         return latent.decode(self.state.models.model(name), z.flatten(0, 1))
 
     def along(self, count: int) -> dict[str, Tensor]:

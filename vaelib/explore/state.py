@@ -89,7 +89,7 @@ class ExplorerState:
         """This many training faces, encoded by this model; cached, as it takes seconds."""
         if (model, count) not in self._encoded:
             images = self.faces.images[evenly_spaced(self.train_sample, count)]
-            posterior = latent.posterior(self.models.model(model), images)
+            posterior = latent.encode(self.models.model(model), images)
             nats = kl_per_latent(*posterior).mean(dim=0)
             self._encoded[model, count] = Encoded(posterior.mu, nats)
         return self._encoded[model, count]
@@ -99,7 +99,7 @@ class ExplorerState:
         encoded = self.encoded(model, DIRECTION_FACES)
         if kind == SINGLE_LATENTS:
             return latent.most_used_latents(encoded.mu, encoded.nats, count)
-        return latent.principal(encoded.mu, count)
+        return latent.principal_directions(encoded.mu, count)
 
     @property
     def attributes(self) -> tuple[str, ...]:

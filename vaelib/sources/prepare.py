@@ -1,7 +1,9 @@
 """From a source to a cache of faces: decoded on all cores, resumed where it was interrupted."""
 
+import contextlib
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +16,11 @@ from vaelib.config import FACE_BYTES, IMAGE_SHAPE
 from vaelib.faces import render
 from vaelib.faces.attributes import ATTRIBUTE_NAMES
 from vaelib.sources import annotations, cache, inspect
-from vaelib.sources.cache import ATTRIBUTES, IMAGES, SPLIT
+from vaelib.sources.cache import ATTRIBUTES, IMAGES, SPLIT, Prepared
 from vaelib.sources.layouts import Source
 from vaelib.sources.storage import PhotoData
-from vaelib.support import progress
+from vaelib.support import files, paths, progress
+from vaelib.support.errors import InputError
 
 JOURNAL = "journal.jsonl"  # the blocks that are decoded so far, one a line
 
@@ -71,6 +74,71 @@ def _digest_sample(file: Path) -> bytes:
         return digest.digest()
     except OSError:  # decoding will count it among the broken photos, and name it
         return b"unreadable"
+
+
+def open_or_prepare(source: Source, count: int) -> Prepared:
+    """The source's faces, checked; prepared now where they were not before, or are damaged.
+
+    count: how many faces there are. The cache lies in `paths.CACHE`, in a folder named after the
+    source and its key. Such a folder, or a copy of it on another machine, is a source too, which
+    cannot be prepared again. Raises InputError where that cannot be done.
+    """
+    if source.prepared:
+        return source.prepared
+    folder = paths.CACHE / f"{source.name}-{cache_key(source, count)[:12]}"
+    with contextlib.suppress(InputError):
+        return cache.read(folder)
+    with _no_other_process():
+        with contextlib.suppress(InputError):
+            return cache.read(folder)  # another process was first
+        _make_cache(source, count, folder)
+        return cache.read(folder)
+
+
+@contextlib.contextmanager
+def _no_other_process() -> Iterator[None]:
+    """Wait until no other process prepares faces."""
+    waiting = "another process prepares faces; waiting for its end"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(files.locked(paths.CACHE / ".lock", waiting))
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {paths.CACHE}: {error.strerror}; "
+                "set VAELIB_CACHE to another folder"
+            ) from error
+        yield
+
+
+def _make_cache(source: Source, count: int, folder: Path) -> None:
+    """Prepare the faces aside, then rename. An interrupted preparation is resumed."""
+    if folder.exists():
+        print(f"the cache {folder} is damaged; the faces are prepared again", file=sys.stderr)
+        shutil.rmtree(folder)
+    part = folder.with_name(f".{folder.name}.part")
+    for stale in paths.CACHE.glob(f".{source.name}-*.part"):
+        if stale != part:  # of this source before it changed: it will never be finished
+            shutil.rmtree(stale)
+    _check_room(part, count)
+    part.mkdir(exist_ok=True)
+    try:
+        prepare(source, count, part)
+    except BaseException as error:
+        if isinstance(error, InputError) or not (part / JOURNAL).exists():
+            shutil.rmtree(part)
+        raise
+    part.rename(folder)
+
+
+def _check_room(part: Path, count: int) -> None:
+    """Checked first, because running out of disk under a memory map kills the process."""
+    written = sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in part.glob(IMAGES))
+    free, needed = shutil.disk_usage(paths.CACHE).free, count * FACE_BYTES - written
+    if free < needed:
+        raise InputError(
+            f"{paths.CACHE} has {free / 1e6:.0f} MB free and the faces need {needed / 1e6:.0f} MB; "
+            "make room, or set VAELIB_CACHE to another folder"
+        )
 
 
 def prepare(source: Source, count: int, folder: Path) -> None:
