@@ -162,9 +162,7 @@ def test_what_cannot_be_trained_is_one_line(
     flat_faces: FaceSet,
     refused: Callable[..., str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("VAELIB_PROGRESS", str(tmp_path / "progress"))
     assert words in refused(*train_arguments(flat_faces, tmp_path, *options))
 
 

@@ -142,7 +142,7 @@ def test_the_terminal_shows_notebook_model_and_progress(smoke: Smoke) -> None:
     budget = PRESETS["smoke"].budgets[0]
     finished = rf"lam-1e-5 · {budget:,} images · epoch \d+, loss 0\.\d{{4}} · \d+ images/s"
     assert re.search(finished, smoke.terminal)
-    assert re.search(r"\d+ of \d+ models · .+ · all models \d+:\d\d left", smoke.terminal)
+    assert re.search(r"\d+ of \d+ models · .+ · all models \d+:\d\d:\d\d left", smoke.terminal)
 
 
 # --- nbval's comparison of outputs, without another execution

@@ -1,16 +1,57 @@
-"""What training tells, somebody hears: whole lines, now and then, and nothing is left running."""
+"""Progress is reported now and then, and shown as bars or as lines; nothing is left running."""
 
 import io
-import json
+import re
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vaelib.support import display, progress
+from vaelib.support import progress
+from vaelib.support.progress import Display, Message, Progress
+
+
+class Stderr(io.StringIO):
+    """Standard error that is a terminal or a log file."""
+
+    encoding = "utf-8"
+
+    def __init__(self, is_terminal: bool) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Stderr:
+    """Standard error as a log file."""
+    stderr = Stderr(is_terminal=False)
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, modules=sys.modules))
+    return stderr
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are looked at and shown without delay."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.005)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Stderr:
+    """Standard error as a terminal, wide enough."""
+    stderr = Stderr(is_terminal=True)
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, modules=sys.modules))
+    monkeypatch.setenv("COLUMNS", "150")
+    return stderr
 
 
 @pytest.fixture
@@ -21,178 +62,132 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return stopped
 
 
-@pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that the variable names."""
-    monkeypatch.setenv(progress.FILE_VARIABLE, str(tmp_path / "progress"))
-    return tmp_path / "progress"
+def report(label: str = "centred", done: int = 4_000, rate: float = 200.0) -> Progress:
+    return Progress(label, "images", done, 40_000, rate, "epoch 2, loss 0.1235" if rate else "")
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What is shown on this screen, which is a log, looked at often; the variable is not set."""
-    place = io.StringIO()
-    monkeypatch.delenv(progress.FILE_VARIABLE, raising=False)
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.005)
-    monkeypatch.setattr(display, "here", display.Screen)
-    monkeypatch.setattr(display, "SECONDS_BETWEEN_PRINTS", 0.0)
-    monkeypatch.setattr(display, "sys", SimpleNamespace(stderr=place))
-    return place
+@contextmanager
+def collected() -> Iterator[list[Any]]:
+    messages: list[Message] = []
+    with progress.reporting_to(messages.append):
+        yield messages
 
 
-def read(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def line(label: str = "centred", done: int = 4_000) -> str:
-    facts = {"label": label, "unit": "images", "done": done, "of": 40_000, "rate": 200.0}
-    return json.dumps({**facts, "detail": "epoch 2, loss 0.1235"}) + "\n"
-
-
-def wait_for(text: str, screen: io.StringIO) -> None:
+def wait_for(text: str, stderr: io.StringIO) -> None:
     deadline = time.monotonic() + 10
-    while text not in screen.getvalue():
+    while text not in stderr.getvalue():
         assert time.monotonic() < deadline, f"waited in vain for {text!r}"
         time.sleep(0.002)
 
 
-# --- telling
+# --- reporting
 
 
-def test_training_tells_its_file_how_far_it_is(told: Path, clock: SimpleNamespace) -> None:
-    with progress.watching("centred", 2_000) as watch:
+def test_training_reports_how_far_it_is(clock: SimpleNamespace) -> None:
+    with collected() as reports, progress.watching("centred", 2_000) as watch:
         clock.now += 1
         watch(100, 1, 0.5)
         clock.now += 4
         watch(500, 1, 0.25)
-    first, second = read(told)
-    assert (first["done"], first["rate"]) == (100, 0)
-    wanted = {"label": "centred", "unit": "images", "done": 500, "of": 2_000, "rate": 100.0}
-    assert second == {**wanted, "detail": "epoch 1, loss 0.2500"}
+    assert (reports[0].done, reports[0].rate) == (100, 0)
+    assert reports[1] == Progress("centred", "images", 500, 2_000, 100.0, "epoch 1, loss 0.2500")
 
 
-def test_a_resumed_training_is_no_faster_for_what_was_done_before(
-    told: Path, clock: SimpleNamespace
-) -> None:
-    with progress.watching("centred", 40_000) as watch:
-        for images in (30_000, 30_100):
+def test_a_resumed_training_is_no_faster_for_what_was_done_before(clock: SimpleNamespace) -> None:
+    with collected() as reports, progress.watching("centred", 40_000) as watch:
+        for images_seen in (30_000, 30_100):
             clock.now += 1
-            watch(images, 1, 0.25)
-    assert [each["rate"] for each in read(told)] == [0, 100]
+            watch(images_seen, 1, 0.25)
+    assert [each.rate for each in reports] == [0, 100]
 
 
-def test_the_preparation_of_photos_is_told_in_the_same_way(
-    told: Path, clock: SimpleNamespace
-) -> None:
-    with progress.preparing("preparing celeba", 1_000) as add:
+def test_the_preparation_of_photos_is_reported_in_the_same_way(clock: SimpleNamespace) -> None:
+    with collected() as reports, progress.preparing("preparing celeba", 1_000) as add:
         for _ in range(3):
             clock.now += 1
             add(256)
-    assert [(each["done"], each["rate"], each["unit"]) for each in read(told)] == [
+    assert [(each.done, each.rate, each.unit) for each in reports] == [
         (256, 0, "photos"),
         (512, 256, "photos"),
         (768, 256, "photos"),
     ]
 
 
-def test_lines_come_half_a_second_apart_and_the_last_one_always(
-    told: Path, clock: SimpleNamespace
-) -> None:
-    with progress.watching("centred", 100) as watch:
-        for images in range(1, 101):
+def test_reports_come_half_a_second_apart_and_the_last_one_always(clock: SimpleNamespace) -> None:
+    with collected() as reports, progress.watching("centred", 100) as watch:
+        for images_seen in range(1, 101):
             clock.now += 0.125
-            watch(images, 1, 0.25)
-    assert [each["done"] for each in read(told)] == [*range(1, 101, 4), 100]
+            watch(images_seen, 1, 0.25)
+    assert [each.done for each in reports] == [*range(1, 101, 4), 100]
 
 
-def test_a_listener_is_told_instead_of_the_file_in_its_own_thread_alone(told: Path) -> None:
-    heard: list[display.Told] = []
-
+def test_a_receiver_gets_the_reports_of_its_own_thread_and_its_own_block(log: Stderr) -> None:
     def train(label: str) -> None:
         with progress.watching(label, 32) as watch:
             watch(32, 1, 0.25)
 
-    with progress.telling(heard.append):
+    with collected() as reports:
         train("here")
-        other = threading.Thread(target=train, args=("in another thread",))
-        other.start()
-        other.join()
+        thread = threading.Thread(target=train, args=("in another thread",))
+        thread.start()
+        thread.join()
     train("after")
-    assert [each["label"] for each in heard] == ["here"]
-    assert [each["label"] for each in read(told)] == ["in another thread", "after"]
+    assert [each.label for each in reports] == ["here"]
+    shown = [line.split(" · ")[0].strip() for line in log.getvalue().splitlines()]
+    assert shown == ["in another thread", "after"]
 
 
-def test_without_file_and_listener_it_is_shown_here(screen: io.StringIO) -> None:
-    with progress.watching("centred", 64) as watch:
-        watch(64, 1, 0.25)
-    assert " ".join(screen.getvalue().split()).startswith("centred · 64 images · epoch 1, loss 0.2")
+def test_messages_survive_their_file(tmp_path: Path) -> None:
+    messages: list[Message] = [report(), 'a note\nwith "all" sorts of things: é']
+    for message in messages:
+        progress.append(tmp_path / "progress", message)
+    lines = (tmp_path / "progress").read_text(encoding="utf-8").splitlines()
+    assert [progress.decode(line) for line in lines] == messages
 
 
-# --- following
+# --- several processes, shown in one place
 
 
-def test_several_models_are_shown_together(tmp_path: Path, screen: io.StringIO) -> None:
-    file = tmp_path / "progress"
-    with progress.following(file):
-        file.write_text(line("lam-1e-4", 18_000) + line("lam-1e-5", 17_600), encoding="utf-8")
-        wait_for("0 of 2 models · lam-1e-4 45 %, lam-1e-5 44 % · 400 images/s", screen)
+@pytest.mark.usefixtures("often")
+def test_models_that_others_train_are_shown_together(log: Stderr) -> None:
+    with progress.shown({"lam-1e-4": 40_000, "lam-1e-5": 40_000, "proof": 640}) as progress_file:
+        progress.append(progress_file, report("lam-1e-4", 18_000))
+        progress.append(progress_file, report("lam-1e-5", 17_600))
+        wait_for("0 of 3 models · lam-1e-4 45 %, lam-1e-5 44 % · 400 images/s", log)
+    assert not progress_file.exists()
 
 
-def test_whoever_trains_several_announces_them_and_shows_them(screen: io.StringIO) -> None:
-    with progress.shown({"lam-1e-4": 40_000, "lam-1e-5": 40_000, "proof": 640}) as file:
-        progress.append(file, json.loads(line("lam-1e-4", 18_000)))
-        wait_for("0 of 3 models · lam-1e-4 45 %", screen)
-    assert not file.exists()
+@pytest.mark.usefixtures("often")
+def test_a_half_written_last_line_waits_until_it_is_whole(log: Stderr) -> None:
+    line = progress.encode(report(done=8_000)) + "\n"
+    with progress.shown({"centred": 40_000}) as progress_file:
+        with progress_file.open("a", encoding="utf-8") as file:
+            file.write(line[:40])
+        time.sleep(0.03)  # the file is read some more times
+        assert log.getvalue() == ""
+        with progress_file.open("a", encoding="utf-8") as file:
+            file.write(line[40:])
+        wait_for("20 %", log)
 
 
-def test_where_another_process_follows_nothing_is_shown_here(
-    told: Path, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(progress.FILE_VARIABLE, str(told))
-    with progress.shown({"lam-1e-4": 40_000}) as file:
-        progress.append(file, json.loads(line("lam-1e-4", 40_000)))
-    assert [each["done"] for each in read(told)] == [0, 40_000]
-    assert screen.getvalue() == ""
+def test_what_is_reported_just_before_the_end_is_shown(log: Stderr) -> None:
+    labels = ["lam-1e-3", "lam-1e-4", "centred"]
+    with progress.shown(dict.fromkeys(labels, 40_000)) as progress_file:
+        for label in labels:
+            progress.append(progress_file, report(label, 40_000))
+    shown = log.getvalue().splitlines()
+    assert [line.split()[0] for line in shown if "40,000 images" in line] == labels
 
 
-def test_a_half_written_last_line_waits_until_it_is_whole(
-    tmp_path: Path, screen: io.StringIO
-) -> None:
-    file = tmp_path / "progress"
-    whole, next_one = line(done=4_000), line(done=8_000)
-    with progress.following(file):
-        file.write_text(whole + next_one[:40], encoding="utf-8")
-        wait_for("10 %", screen)
-        time.sleep(0.03)  # some more looks at the same half
-        assert "20 %" not in screen.getvalue()
-        file.write_text(whole + next_one, encoding="utf-8")
-        wait_for("20 %", screen)
-
-
-def test_what_is_told_just_before_the_end_is_shown(tmp_path: Path, screen: io.StringIO) -> None:
-    file = tmp_path / "progress"
-    names = ["lam-1e-3", "lam-1e-4", "centred"]
-    with progress.following(file):
-        file.write_text("".join(line(name, 40_000) for name in names), encoding="utf-8")
-    shown = screen.getvalue().splitlines()
-    assert [text.split()[0] for text in shown if "40,000 images" in text] == names
-
-
-def test_the_running_notebook_is_named(tmp_path: Path, screen: io.StringIO) -> None:
-    with progress.following(tmp_path / "progress") as heading:
-        heading("03_lambda_study")
-    assert screen.getvalue() == "03_lambda_study\n"
-
-
-@pytest.mark.usefixtures("screen")
+@pytest.mark.usefixtures("log", "often")
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
-def test_nothing_runs_on_after_the_block(tmp_path: Path, error: type[BaseException] | None) -> None:
+def test_nothing_runs_on_after_the_block(error: type[BaseException] | None) -> None:
     before = set(threading.enumerate())
-    running: set[threading.Thread] = set()
+    started: set[threading.Thread] = set()
 
     def block() -> None:
-        with progress.following(tmp_path / "progress"):
-            running.update(set(threading.enumerate()) - before)
+        with progress.shown({"centred": 40_000}):
+            started.update(set(threading.enumerate()) - before)
             if error:
                 raise error
 
@@ -201,5 +196,118 @@ def test_nothing_runs_on_after_the_block(tmp_path: Path, error: type[BaseExcepti
             block()
     else:
         block()
-    assert len(running) == 1
-    assert not any(thread.is_alive() for thread in running)
+    assert len(started) == 1
+    assert not any(thread.is_alive() for thread in started)
+
+
+# --- lines in a log
+
+
+def test_a_log_has_a_line_now_and_then_and_one_for_each_that_finishes(
+    log: Stderr, clock: SimpleNamespace
+) -> None:
+    display = Display()
+    for done in range(400, 8_001, 400):
+        clock.now += 1
+        display.show(report(done=done))
+    display.show(report(done=40_000))
+    assert log.getvalue().splitlines() == [
+        "   centred 1 % · epoch 2, loss 0.1235 · 200 images/s · 0:03:18 left",
+        "   centred 16 % · epoch 2, loss 0.1235 · 200 images/s · 0:02:48 left",
+        "   centred · 40,000 images · epoch 2, loss 0.1235 · 200 images/s",
+    ]
+
+
+@pytest.mark.usefixtures("often")
+def test_models_that_train_at_once_share_a_line_with_the_time_that_all_need(log: Stderr) -> None:
+    display = Display()
+    for label in ("lam-1e-3", "lam-1e-4", "lam-1e-5"):
+        display.show(report(label, done=0, rate=0))
+    display.show(report("lam-1e-3", 40_000))
+    assert log.getvalue() == "   lam-1e-3 · 40,000 images · epoch 2, loss 0.1235 · 200 images/s\n"
+    display.show(report("lam-1e-4", 18_000, 190))
+    display.show(report("lam-1e-5", 17_600, 210))
+    # 22,000 and 22,400 images are left, at 400 a second.
+    expected = (
+        "   1 of 3 models · lam-1e-4 45 %, lam-1e-5 44 % · 400 images/s · all models 0:01:51 left"
+    )
+    assert log.getvalue().splitlines()[-1] == expected
+
+
+def test_a_note_is_a_line_of_its_own(log: Stderr) -> None:
+    Display().show("a worker died")
+    assert log.getvalue() == "a worker died\n"
+
+
+# --- bars
+
+
+def bars(display: Display) -> list[str]:
+    return [str(bar) for bar in display.bars.values()]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_bar_has_epoch_loss_rate_and_time_left() -> None:
+    display = Display()
+    display.show(report())
+    (bar,) = bars(display)
+    assert bar.startswith("centred  10%|█")
+    assert bar.endswith("| 4000/40000, epoch 2, loss 0.1235 · 200 images/s · 0:03:00 left")
+    display.close()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_there_is_a_bar_for_each_model_that_runs_and_one_for_all() -> None:
+    display = Display()
+    for label in ("lam-1e-3", "lam-1e-4", "lam-1e-5"):
+        display.show(report(label, done=0, rate=0))
+    assert bars(display) == []
+    display.show(report("lam-1e-3", 4_000))
+    display.show(report("lam-1e-4", 8_000))
+    assert [bar.split("%")[0] for bar in bars(display)] == [
+        "0 of 3 models  10",
+        "lam-1e-3  10",
+        "lam-1e-4  20",
+    ]
+    assert bars(display)[0].endswith("| 12000/120000, 400 images/s · 0:04:30 left")
+    display.show(report("lam-1e-3", 40_000))
+    assert [bar.split("%")[0] for bar in bars(display)] == ["1 of 3 models  40", "lam-1e-4  20"]
+    display.close()
+
+
+def test_a_line_stays_of_what_has_finished_and_nothing_of_the_bars(terminal: Stderr) -> None:
+    display = Display()
+    for done in (4_000, 40_000):
+        display.show(report("lam-1e-3", done))
+    display.show("a worker died")
+    display.show(report("lam-1e-4"))
+    display.close()
+    drawn = re.split(r"[\r\n]|\x1b\[A", terminal.getvalue())
+    assert [line for line in drawn if line.strip() and "%|" not in line] == [
+        "   lam-1e-3 · 40,000 images · epoch 2, loss 0.1235 · 200 images/s",
+        "a worker died",
+    ]
+    assert re.search(r"\r +(\r|\x1b\[A)$", terminal.getvalue())  # the last bar is wiped out
+
+
+def in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+
+
+def test_jupyter_has_bars_and_keeps_no_line(log: Stderr, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_jupyter(monkeypatch)
+    display = Display()
+    display.show(report())
+    assert len(display.bars) == 1
+    display.show(report(done=40_000))
+    assert display.bars == {}
+    assert "40,000 images" not in log.getvalue()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_without_tqdm_there_are_lines_even_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    display = Display()
+    display.show(report())
+    assert display.bars == {}

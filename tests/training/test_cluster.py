@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tests.conftest import LONG, SMALL, SOME, refusal
 from vaelib.data import FaceSet
 from vaelib.sources import cache
 from vaelib.support import progress
-from vaelib.training import cluster, launch
-from vaelib.training.runs import Run, same_weights
+from vaelib.training import cluster, launch, processes
+from vaelib.training.runs import Run, is_finished, same_weights
+from vaelib.training.step import Execution
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +56,26 @@ def client(machines: list[Path]) -> Iterator[distributed.Client]:
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that progress goes to."""
-    monkeypatch.setenv(progress.FILE_VARIABLE, str(tmp_path / "told"))
-    return tmp_path / "told"
+def progress_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that progress goes to; it is not shown."""
+    file = tmp_path / "progress"
+    file.touch()
+    monkeypatch.setattr(progress, "shown", lambda budgets: nullcontext(file))
+    return file
 
 
+@pytest.mark.cluster
 def test_two_workers_without_the_faces_train_the_same_weights_as_this_process(
     client: distributed.Client,
     machines: list[Path],
     alone: dict[str, Run],
     flat_faces: FaceSet,
     tmp_path: Path,
-    told: Path,
+    progress_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster, "_has", lambda folder, fingerprint: False)
+    monkeypatch.setattr(cluster, "_has_faces", lambda folder, fingerprint: False)
+    monkeypatch.setattr(cluster, "open_faces", None)
     address = client.scheduler_info()["address"]
     runs = launch.run(SOME, flat_faces, runs=tmp_path / "runs", cluster=address)
     assert list(runs) == list(SOME)
@@ -77,51 +83,70 @@ def test_two_workers_without_the_faces_train_the_same_weights_as_this_process(
     assert all(run.folder.is_relative_to(tmp_path / "runs") for run in runs.values())
     assert not list((tmp_path / "runs").rglob("*.part"))
     for machine in machines:
-        assert list(machine.glob(f"cache/flat-*/{cache.IMAGES}"))
         assert list(machine.glob("runs/flat/lam*"))
-    assert all(f'"label": "{label}"' in told.read_text() for label in SOME)
-    assert '"rate"' in told.read_text()
+        assert not list(machine.rglob(cache.IMAGES))  # they were in memory
+    reports = [progress.decode(line) for line in progress_file.read_text().splitlines()]
+    assert {report.label for report in reports if not isinstance(report, str)} == set(SOME)
 
 
+@pytest.mark.cluster
 def test_a_killed_worker_costs_nothing_but_time(
     client: distributed.Client,
     alone: dict[str, Run],
     flat_faces: FaceSet,
     tmp_path: Path,
-    told: Path,
+    progress_file: Path,
 ) -> None:
-    some = {"long": LONG, "as long": replace(LONG, lam=1e-3)}
     killed: list[int] = []
 
     def kill() -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not killed:
             time.sleep(0.02)
-            if told.exists() and "epoch" in told.read_text():
+            if "epoch" in progress_file.read_text():
                 killed.extend(list(client.run(os.getpid).values())[:1])
                 os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
+    experiments = {"long": LONG, "as long": replace(LONG, lam=1e-3)}
     with joblib.parallel_config(backend="dask"):
-        runs = launch.run(some, flat_faces, runs=tmp_path / "runs")
+        runs = launch.run(experiments, flat_faces, runs=tmp_path / "runs")
     killer.join()
     assert killed
     assert same_weights(runs["long"], alone["long"])
     assert not set(killed) & set(client.run(os.getpid).values())
 
 
+@pytest.mark.cluster
 def test_a_model_that_fails_names_itself(
-    client: distributed.Client, flat_faces: FaceSet, tmp_path: Path, told: Path
+    client: distributed.Client, flat_faces: FaceSet, tmp_path: Path, progress_file: Path
 ) -> None:
-    some = {"wild": replace(SMALL, learning_rate=1e30), "tame": SMALL}
+    experiments = {"wild": replace(SMALL, learning_rate=1e30), "tame": SMALL}
     with (
         joblib.parallel_config(backend="dask"),
         pytest.raises(FloatingPointError, match=r"^wild: the loss is not finite"),
     ):
-        launch.run(some, flat_faces, runs=tmp_path / "runs")
-    assert launch.run({"tame": SMALL}, flat_faces, runs=tmp_path / "runs", jobs=1)
-    assert "wild failed: FloatingPointError" in told.read_text()
+        launch.run(experiments, flat_faces, runs=tmp_path / "runs")
+    assert is_finished(SMALL, flat_faces, tmp_path / "runs")
+    assert "wild failed: FloatingPointError" in progress_file.read_text()
+
+
+@pytest.mark.cluster
+def test_workers_with_another_version_are_refused(
+    client: distributed.Client,
+    flat_faces: FaceSet,
+    tmp_path: Path,
+    progress_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def folder_of_another_version(*_: object) -> Path:
+        return tmp_path / "runs" / "flat" / "another key"
+
+    monkeypatch.setattr(cluster, "run_folder", folder_of_another_version)  # here, not in workers
+    setup = processes.Setup(tmp_path / "runs", Execution(), progress_file)
+    failures = cluster.train({"first": SMALL}, flat_faces, setup, client)
+    assert "has another version of vaelib" in str(failures["first"])
 
 
 @pytest.mark.parametrize(
@@ -136,13 +161,15 @@ def test_a_wrong_address_is_refused_in_a_line(
     address: str, words: str, flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
-    told = refusal(lambda: launch.run(SOME, flat_faces, runs=tmp_path, cluster=address))
-    assert words in told
+    message = refusal(lambda: launch.run(SOME, flat_faces, runs=tmp_path, cluster=address))
+    assert words in message
 
 
 def test_without_distributed_a_line_says_what_to_install(
     flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    told = refusal(lambda: launch.run(SOME, flat_faces, runs=tmp_path, cluster="tcp://host:8786"))
-    assert told.endswith("run pip install '.[cluster]' in the project's folder")
+    message = refusal(
+        lambda: launch.run(SOME, flat_faces, runs=tmp_path, cluster="tcp://host:8786")
+    )
+    assert message.endswith("run pip install '.[cluster]' in the project's folder")

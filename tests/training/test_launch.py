@@ -20,15 +20,19 @@ OTHER = replace(SMALL, lam=1e-3)
 def trained(flat_faces: FaceSet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Two models, trained one after another in this process; the second has two names."""
     runs = tmp_path_factory.mktemp("runs")
-    some = {"one": SMALL, "other": OTHER, "one again": SMALL}
-    return launch.run(some, flat_faces, runs=runs, jobs=1)
+    experiments = {"one": SMALL, "other": OTHER, "one again": SMALL}
+    return launch.run(experiments, flat_faces, runs=runs, jobs=1)
 
 
-def test_runs_come_in_the_order_asked_and_by_every_name(trained: dict[str, Run]) -> None:
+@pytest.mark.slow
+def test_runs_come_in_the_order_of_the_experiments_and_by_every_label(
+    trained: dict[str, Run],
+) -> None:
     assert [run.experiment for run in trained.values()] == [SMALL, OTHER, SMALL]
     assert trained["one"].folder == trained["one again"].folder
 
 
+@pytest.mark.slow
 def test_finished_runs_are_loaded_wherever_they_would_be_trained(
     trained: dict[str, Run], flat_faces: FaceSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,12 +40,14 @@ def test_finished_runs_are_loaded_wherever_they_would_be_trained(
     files = [file for folder in folders for file in folder.iterdir()]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     monkeypatch.setattr("vaelib.training.processes.train", None)
-    some = {"b": OTHER, "a": SMALL}
-    again = launch.run(some, flat_faces, runs=folders[0].parent.parent, cluster="tcp://no:1")
+    experiments = {"b": OTHER, "a": SMALL}
+    runs = folders[0].parent.parent
+    again = launch.run(experiments, flat_faces, runs=runs, cluster="tcp://no:1")
     assert [run.folder for run in again.values()] == folders
     assert before == [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
 
 
+@pytest.mark.slow
 def test_a_damaged_run_is_trained_again(
     trained: dict[str, Run], flat_faces: FaceSet, tmp_path: Path
 ) -> None:
@@ -51,16 +57,17 @@ def test_a_damaged_run_is_trained_again(
     assert same_weights(again["one"], trained["one"])
 
 
+@pytest.mark.slow
 def test_an_error_is_raised_when_the_others_are_trained(
     flat_faces: FaceSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    some = {"wild": replace(SMALL, learning_rate=1e30), "tame": SMALL}
+    experiments = {"wild": replace(SMALL, learning_rate=1e30), "tame": SMALL}
     with pytest.raises(FloatingPointError, match=r"^wild: the loss is not finite"):
-        launch.run(some, flat_faces, runs=tmp_path, jobs=1)
+        launch.run(experiments, flat_faces, runs=tmp_path, jobs=1)
     assert is_finished(SMALL, flat_faces, tmp_path)
     assert "wild failed: FloatingPointError: the loss is not finite" in capsys.readouterr().err
 
 
 def test_no_model_at_a_time_is_refused(flat_faces: FaceSet, tmp_path: Path) -> None:
-    told = refusal(lambda: launch.run({"one": SMALL}, flat_faces, runs=tmp_path, jobs=0))
-    assert told == "jobs is 0; at least 1 model must be trained at a time"
+    message = refusal(lambda: launch.run({"one": SMALL}, flat_faces, runs=tmp_path, jobs=0))
+    assert message == "jobs is 0; at least 1 model must be trained at a time"

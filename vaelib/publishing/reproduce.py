@@ -4,8 +4,7 @@ Runs the notebooks in order, each in a fresh kernel of this very interpreter, th
 """
 
 import logging
-import os
-import tempfile
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -20,7 +19,7 @@ from vaelib.publishing.notebooks import (
 )
 from vaelib.publishing.pdf import export_pdf
 from vaelib.study import Study, open_study
-from vaelib.support import paths, progress
+from vaelib.support import paths
 from vaelib.support.errors import InputError
 from vaelib.training.runs import is_finished
 
@@ -91,20 +90,12 @@ def reproduce(study: Study, data: str, name: str, out: Path, cluster: str = "") 
     }
     for notebook in NOTEBOOKS:
         check_parameters(_source(notebook), parameters)
-    with tempfile.TemporaryDirectory() as folder:
-        progress_file = Path(folder) / "progress"
-        os.environ[progress.FILE_VARIABLE] = str(progress_file)
-        try:
-            with progress.following(progress_file) as heading:
-                if untrained(study):
-                    heading("training")
-                study.train_all(cluster)
-                for notebook in NOTEBOOKS:
-                    heading(notebook)
-                    executed = executed_notebook(study, out, notebook)
-                    run_notebook(_source(notebook), executed, parameters)
-        finally:
-            del os.environ[progress.FILE_VARIABLE]
+    if untrained(study):
+        print("training", file=sys.stderr, flush=True)
+    study.train_all(cluster)
+    for notebook in NOTEBOOKS:
+        print(notebook, file=sys.stderr, flush=True)
+        run_notebook(_source(notebook), executed_notebook(study, out, notebook), parameters)
     pdf = out / "report" / f"{study.faces.name}.pdf"
     export_pdf(executed_notebook(study, out, NOTEBOOKS[-1]), pdf, figures_root=out)
     return pdf

@@ -1,173 +1,291 @@
-"""How far long steps have come, of one model or of several at once.
+"""How far the training of models and the preparation of photos are, shown while they run.
 
-What a step tells goes to whoever listens in its thread, else into the file that VAELIB_PROGRESS
-names, which another process follows, else onto this screen.
+`watching` and `preparing` report from inside the loop. Reports are shown right here: as tqdm's bars
+on a terminal and in Jupyter, as a line now and then in a log file. Where several processes train,
+`reporting_to` sends their reports to the file of `shown` instead, and one process shows them all.
 """
 
 import contextvars
+import importlib.util
 import json
-import os
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from vaelib.support import display
-from vaelib.support.display import Told
+SECONDS_BETWEEN_REPORTS = 0.5
+SECONDS_BETWEEN_LINES = 15.0  # in a log file, where every line stays
 
-# Names the file that `python -m vaelib report` follows while a notebook trains in another process.
-FILE_VARIABLE = "VAELIB_PROGRESS"
-SECONDS_BETWEEN_LINES = 0.5
+BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 
-Tell = Callable[[Told], None]
 
-_listener: contextvars.ContextVar[Tell | None] = contextvars.ContextVar("listener", default=None)
+@dataclass(frozen=True)
+class Progress:
+    """How far one model is, or one preparation of photos."""
+
+    label: str
+    unit: str  # "images" or "photos"
+    done: int
+    total: int
+    rate: float = 0.0  # units per second; 0 while it is not known
+    detail: str = ""  # epoch and loss
+
+    @property
+    def is_running(self) -> bool:
+        return 0 < self.done < self.total
+
+    @property
+    def is_finished(self) -> bool:
+        return self.done == self.total
+
+
+Message = Progress | str  # a string is a line that is shown as it is, and stays
+Report = Callable[[Message], None]
 
 
 class Watch(Protocol):
-    """Told after every step how many images were seen, in which epoch, and the latest loss."""
+    """Called after every step."""
 
-    def __call__(self, images: int, epoch: int, loss: float) -> None: ...
+    def __call__(self, images_seen: int, epoch: int, loss: float, /) -> None: ...
+
+
+_receiver: contextvars.ContextVar[Report | None] = contextvars.ContextVar("receiver", default=None)
 
 
 @contextmanager
 def watching(label: str, total: int) -> Iterator[Watch]:
-    """Follow one training run of `total` images under the name `label`."""
-    with _place() as tell:
-        update = _now_and_then(label, total, "images", tell)
-        yield lambda images, epoch, loss: update(images, f"epoch {epoch}, loss {loss:.4f}")
+    """Report the training of one model on `total` images."""
+    with _report() as report:
+        meter = _Meter(label, "images", total, report)
+
+        def watch(images_seen: int, epoch: int, loss: float) -> None:
+            meter.update(images_seen, f"epoch {epoch}, loss {loss:.4f}")
+
+        yield watch
 
 
 @contextmanager
 def preparing(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Follow the preparation of `total` photos; yields a function to be told how many are added."""
-    done = 0
-    with _place() as tell:
-        update = _now_and_then(label, total, "photos", tell)
+    """Report the preparation of `total` photos; yields a function that takes how many are added."""
+    with _report() as report:
+        meter = _Meter(label, "photos", total, report)
+        done = 0
 
         def add(photos: int) -> None:
             nonlocal done
             done += photos
-            update(done, "")
+            meter.update(done)
 
         yield add
 
 
 @contextmanager
-def telling(listener: Tell) -> Iterator[None]:
-    """What is told inside the block, in this thread, goes to the listener."""
-    token = _listener.set(listener)
+def reporting_to(receiver: Report) -> Iterator[None]:
+    """Reports made inside the block, in this thread, go to the receiver and are not shown here."""
+    token = _receiver.set(receiver)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _receiver.reset(token)
 
 
 @contextmanager
-def shown(models: Mapping[str, int]) -> Iterator[Path]:
-    """Yield the file into which the training of these models is told; what it says is shown.
+def _report() -> Iterator[Report]:
+    receiver = _receiver.get()
+    if receiver:
+        yield receiver
+        return
+    display = Display()
+    try:
+        yield display.show
+    finally:
+        display.close()
 
-    models: how many images each is going to see. The file is the one of VAELIB_PROGRESS where
-    another process follows that already.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        followed = os.environ.get(FILE_VARIABLE)
-        file = Path(followed or Path(folder) / "progress")
-        for label, images in models.items():
-            append(file, _told(label, images, "images"))
-        if followed:
-            yield file
-        else:
-            with following(file):
-                yield file
+
+class _Meter:
+    """Reports one model now and then, and its end always."""
+
+    def __init__(self, label: str, unit: str, total: int, report: Report) -> None:
+        self.label, self.unit, self.total, self.report = label, unit, total, report
+        self.started = self.reported = time.monotonic()
+        self.first: int | None = None  # done at the first call: a resumed run does not begin at 0
+
+    def update(self, done: int, detail: str = "") -> None:
+        now = time.monotonic()
+        rate = (done - (self.first or 0)) / max(now - self.started, 1e-9)
+        if self.first is None and done < self.total:
+            self.first, self.started, rate = done, now, 0.0
+        elif done < self.total and now - self.reported < SECONDS_BETWEEN_REPORTS:
+            return
+        self.reported = now
+        self.report(Progress(self.label, self.unit, done, self.total, rate, detail))
+
+
+def encode(message: Message) -> str:
+    """The message as one line of JSON."""
+    return json.dumps(message if isinstance(message, str) else asdict(message))
+
+
+def decode(line: str | bytes) -> Message:
+    """The message that `encode` made this line of."""
+    value = json.loads(line)
+    return value if isinstance(value, str) else Progress(**value)
+
+
+def append(progress_file: Path, message: Message) -> None:
+    """Add a message to the file, to which other processes may write at the same time."""
+    with progress_file.open("a", encoding="utf-8") as lines:
+        lines.write(encode(message) + "\n")
 
 
 @contextmanager
-def following(file: Path) -> Iterator[Callable[[str], None]]:
-    """Show here whatever is told into the file, until the block ends.
+def shown(budgets: Mapping[str, int]) -> Iterator[Path]:
+    """Yield a file for `append`. Messages in it are shown here until the block ends.
 
-    Yields a function that puts a line of its own there.
+    budgets: the images that each model is going to see, by its label.
     """
-    place = display.here()
+    display = Display()
+    for label, budget in budgets.items():
+        display.show(Progress(label, "images", 0, budget))
     ended = threading.Event()
 
-    def follow() -> None:
-        position, running = 0, True
-        while running:
-            running = not ended.wait(SECONDS_BETWEEN_LINES)  # once more after the end
-            if file.exists():
-                with file.open("rb") as lines:
-                    lines.seek(position)
-                    whole, end, _ = lines.read().rpartition(b"\n")
-                position += len(whole + end)
-                for line in whole.splitlines():
-                    place.show(json.loads(line))
+    def follow(progress_file: Path) -> None:
+        with progress_file.open("rb") as file:
+            rest, is_last = b"", False
+            while not is_last:
+                is_last = ended.wait(SECONDS_BETWEEN_REPORTS)  # reads once more after the end
+                *lines, rest = (rest + file.read()).split(b"\n")
+                for line in lines:
+                    display.show(decode(line))
 
-    # In the context of this thread, from which Jupyter knows the cell that bars belong to.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(follow,), daemon=True)
-    thread.start()
-    try:
-        yield lambda text: place.show({"note": text})
-    finally:
-        ended.set()
-        thread.join()
-        place.close()
-
-
-def append(file: Path, told: Told) -> None:
-    """Tell it into the file, to which others may write at the same time."""
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(told) + "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        progress_file = Path(folder) / "progress.jsonl"
+        progress_file.touch()
+        # In the context of this thread, by which Jupyter knows the cell that bars belong to.
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(follow, progress_file), daemon=True)
+        thread.start()
+        try:
+            yield progress_file
+        finally:
+            ended.set()
+            thread.join()
+            display.close()
 
 
-@contextmanager
-def _place() -> Iterator[Tell]:
-    listener = _listener.get()
-    file = os.environ.get(FILE_VARIABLE)
-    if listener or file:
-        yield listener or partial(append, Path(str(file)))
-        return
-    place = display.here()
-    try:
-        yield place.show
-    finally:
-        place.close()
+class Display:
+    """A bar for each model that runs and one for all where there are several; lines elsewhere.
 
-
-def _told(
-    label: str, total: int, unit: str, done: int = 0, rate: float = 0.0, detail: str = ""
-) -> Told:
-    return {
-        "label": label,
-        "unit": unit,
-        "done": done,
-        "of": total,
-        "rate": rate,
-        "detail": detail,
-    }
-
-
-def _now_and_then(label: str, total: int, unit: str, tell: Tell) -> Callable[[int, str], None]:
-    """A function that is told after every step how many units are done, and passes some of it on.
-
-    The rate is that since the first call, because a resumed step does not begin with nothing done.
+    Bars are drawn on a terminal and in Jupyter. In a log, and where tqdm is not installed, a line
+    about all models is printed now and then. A line about each finished model stays, except in
+    Jupyter, where it would be stored with the notebook.
     """
-    started = last = time.monotonic()
-    first: int | None = None
 
-    def update(done: int, detail: str) -> None:
-        nonlocal started, last, first
-        now = time.monotonic()
-        rate = (done - (first or 0)) / max(now - started, 1e-9)
-        if first is None and done < total:
-            first, started, rate = done, now, 0.0
-        elif done < total and now - last < SECONDS_BETWEEN_LINES:
+    def __init__(self) -> None:
+        # Only a kernel of Jupyter has loaded IPython with a shell of this kind.
+        ipython = sys.modules.get("IPython")
+        shell = type(ipython.get_ipython()).__name__ if ipython else ""
+        self.in_notebook = shell == "ZMQInteractiveShell"
+        self.tqdm: Any = None
+        if (self.in_notebook or sys.stderr.isatty()) and importlib.util.find_spec("tqdm"):
+            from tqdm.auto import tqdm  # only here: training must not need it
+
+            self.tqdm = tqdm
+        self.latest: dict[str, Progress] = {}
+        self.bars: dict[str | None, Any] = {}  # by label; None: the bar for all
+        self.printed = -SECONDS_BETWEEN_LINES
+
+    def show(self, message: Message) -> None:
+        if isinstance(message, str):
+            self._print(message)
             return
-        last = now
-        tell(_told(label, total, unit, done, rate, detail))
+        self.latest[message.label] = message
+        models = self.latest.values()
+        if self.tqdm and len(models) > 1:
+            self._draw(None, _summed(models))
+        if self.tqdm:
+            self._draw(message.label, message)
+        if message.is_finished and not self.in_notebook:
+            self._print(_result(message))
+        is_due = time.monotonic() - self.printed >= SECONDS_BETWEEN_LINES
+        if not self.tqdm and is_due and _summed(models).rate:
+            self._print(_overview(models))
+            self.printed = time.monotonic()
 
-    return update
+    def close(self) -> None:
+        for bar in self.bars.values():
+            bar.close()
+
+    def _draw(self, label: str | None, progress: Progress) -> None:
+        if label not in self.bars and progress.is_running:
+            self.bars[label] = self.tqdm(
+                desc=progress.label,
+                initial=progress.done,
+                total=progress.total,
+                bar_format=BAR,
+                file=sys.stderr,
+                leave=False,
+                dynamic_ncols=True,
+            )
+        if label in self.bars:
+            bar = self.bars[label]
+            bar.n = progress.done
+            bar.set_description_str(progress.label, refresh=False)
+            bar.set_postfix_str(_joined(progress.detail, _rate(progress), _time_left(progress)))
+            if progress.is_finished:
+                self.bars.pop(label).close()
+
+    def _print(self, line: str) -> None:
+        if self.tqdm:
+            self.tqdm.write(line, file=sys.stderr)  # above the bars
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _summed(models: Collection[Progress]) -> Progress:
+    """All models as one."""
+    finished = sum(model.is_finished for model in models)
+    return Progress(
+        label=f"{finished} of {len(models)} models",
+        unit=next(iter(models)).unit,
+        done=sum(model.done for model in models),
+        total=sum(model.total for model in models),
+        rate=sum(model.rate for model in models if not model.is_finished),
+    )
+
+
+def _overview(models: Collection[Progress]) -> str:
+    """Which models run and how far they are, their rate together, and the time left for all."""
+    running = [model for model in models if model.is_running]
+    percent = [f"{model.label} {100 * model.done // model.total} %" for model in running]
+    detail = running[0].detail if len(running) == 1 else ""
+    summed = _summed(models)
+    label, time_left = "", _time_left(summed)
+    if len(models) > 1:
+        label, time_left = summed.label, f"all models {time_left}"
+    return "   " + _joined(label, ", ".join(percent), detail, _rate(summed), time_left)
+
+
+def _result(finished: Progress) -> str:
+    amount = f"{finished.total:,} {finished.unit}"
+    return "   " + _joined(finished.label, amount, finished.detail, _rate(finished))
+
+
+def _rate(progress: Progress) -> str:
+    return f"{progress.rate:.0f} {progress.unit}/s" if progress.rate else ""
+
+
+def _time_left(progress: Progress) -> str:
+    if not progress.rate:
+        return ""
+    return f"{timedelta(seconds=round((progress.total - progress.done) / progress.rate))} left"
+
+
+def _joined(*words: str) -> str:
+    return " · ".join(filter(None, words))

@@ -1,8 +1,8 @@
 """Several trainings at once on the machines of a cluster, which dask.distributed hands them to.
 
-Workers share no disk with this machine: the faces travel to them, once to each, and finished runs
-travel back. joblib's own way to dask is not taken, because it waits for ever for a model whose
-workers have died (joblib 1.6).
+Workers open the prepared faces where they share their folder with this machine; otherwise dask
+sends the faces to each worker's memory. Finished runs travel back. joblib's own way to dask is not
+taken, because it waits for ever for a model whose workers have died (joblib 1.6).
 """
 
 import json
@@ -19,24 +19,23 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.sources import cache
 from vaelib.support import files, paths, progress
-from vaelib.support.display import Told
 from vaelib.support.errors import InputError
 from vaelib.training.processes import (
+    Experiments,
     Failures,
-    Todo,
+    Setup,
     attempt,
-    note_failure,
     open_faces,
-    until_finished,
+    retry_when_workers_die,
 )
-from vaelib.training.runs import FINISHED, is_finished, run_folder
-from vaelib.training.step import Execution
+from vaelib.training.runs import FINISHED, run_folder
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -45,11 +44,11 @@ CONNECT_SECONDS = 10
 ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d+")
 
 Contents = dict[str, bytes]  # of the files of a finished run, by name
-Packed = dict[str, NDArray[np.uint8]]  # the files of prepared faces, by name
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images (N, 3, 64, 48) and split (N,)
 
 
 @contextmanager
-def chosen(address: str) -> Iterator["Client | None"]:
+def connected(address: str) -> Iterator["Client | None"]:
     """A client of the scheduler at this address, or else that of an enclosing
     `joblib.parallel_config(backend="dask")`, or None where neither is given.
 
@@ -80,64 +79,51 @@ def chosen(address: str) -> Iterator["Client | None"]:
         yield client
 
 
-def train(
-    todo: Todo, faces: FaceSet, runs: Path, client: "Client", told: Path, execution: Execution
-) -> Failures:
-    """Train these models on the cluster and bring them into the folder `runs`.
+def train(experiments: Experiments, faces: FaceSet, setup: Setup, client: "Client") -> Failures:
+    """Train these models on the cluster; returns those that failed, each with its error.
 
-    Returns those that failed, each with its error. A model whose worker dies is trained on another.
-    told: the file of their progress. Raises InputError when workers die again and again.
+    A model whose worker dies is trained on another.
+    Raises InputError when workers die again and again.
     """
     if not client.nthreads():
-        progress.append(told, {"note": "the cluster has no worker yet; waiting for one"})
+        setup.note("the cluster has no worker yet; waiting for one")
     topic = f"vaelib-{uuid4().hex}"
-    client.subscribe_topic(topic, lambda event: progress.append(told, event[1]))
+
+    def show(event: tuple[float, str]) -> None:
+        progress.append(setup.progress_file, progress.decode(event[1]))
+
+    def train_once(left: Experiments) -> Failures:
+        return _train_once(left, faces, setup.with_threads(1), client, topic)
+
+    client.subscribe_topic(topic, show)
     try:
-        return until_finished(
-            todo,
-            lambda label: is_finished(todo[label], faces, runs),
-            told,
-            lambda left: _train_once(left, faces, runs, client, topic, told, execution),
-        )
+        return retry_when_workers_die(experiments, faces, setup, train_once)
     finally:
         client.unsubscribe_topic(topic)
 
 
 def _train_once(
-    todo: Todo,
-    faces: FaceSet,
-    runs: Path,
-    client: "Client",
-    topic: str,
-    told: Path,
-    execution: Execution,
+    experiments: Experiments, faces: FaceSet, setup: Setup, client: "Client", topic: str
 ) -> Failures:
     from distributed import Event, KilledWorker, as_completed
 
-    failures: Failures = {}
-    packed = _sent(faces, client)
+    facts, arrays = _send_faces(faces, client)
     stop = Event(topic, client)
-    place = (
-        packed,
-        faces.folder,
-        faces.name,
-        faces.fingerprint,
-        topic,
-        replace(execution, threads=1),
-    )
-    futures = {}
-    for label in sorted(todo, key=lambda label: -todo[label].budget):
-        key = run_folder(todo[label], faces, runs).name
-        job = client.submit(_on_worker, label, todo[label], key, *place, pure=False)
-        futures[job] = label
+    labels = {}
+    for label in sorted(experiments, key=lambda label: -experiments[label].budget):
+        experiment = experiments[label]
+        folder = run_folder(experiment, faces, setup.runs)
+        job = (label, experiment, facts, arrays, folder.name, setup, topic)
+        labels[client.submit(_train_on_worker, *job, pure=False)] = label
+    failures: Failures = {}
     try:
-        for future in as_completed(futures):
-            label = futures[future]
+        for future in as_completed(labels):
+            label = labels[future]
             error: Exception | None
             try:
                 contents, error = future.result()
                 if not error:
-                    _keep(contents, run_folder(todo[label], faces, runs))
+                    _write_whole(contents, run_folder(experiments[label], faces, setup.runs))
             except CancelledError:  # the faces were lost with a worker, and are sent again
                 continue
             except KilledWorker:
@@ -146,99 +132,87 @@ def _train_once(
                 error = raised
             if error:
                 failures[label] = error
-                note_failure(label, error, told)
+                setup.note_failure(label, error)
     except BaseException:
         stop.set()  # workers end what they do with a checkpoint
         raise
     return failures
 
 
-def _sent(faces: FaceSet, client: "Client") -> Any:
-    """A future of the packed faces, which lie on every worker; None where all have their folder.
+def _send_faces(faces: FaceSet, client: "Client") -> tuple[FaceSet, Any]:
+    """The faces without their arrays, and a future of these, which lie in every worker's memory.
 
-    Waits until there is a worker.
+    None in place of the future where all workers share the faces' folder. Waits until there is a
+    worker.
     """
     try:
-        client.submit(_has, faces.folder, faces.fingerprint, pure=False).result()
-        if all(client.run(_has, faces.folder, faces.fingerprint).values()):
-            return None
+        client.submit(_has_faces, faces.folder, faces.fingerprint, pure=False).result()
     except ModuleNotFoundError as error:
-        raise InputError(_missing(error)) from None
-    found = [file for file in faces.folder.iterdir() if file.is_file()]
-    packed = {file.name: np.asarray(np.memmap(file, np.uint8, "r")) for file in found}
-    return client.scatter([packed], broadcast=True, hash=False)[0]
+        raise InputError(
+            f"the workers of the cluster cannot import {error.name}; install the same as here there"
+        ) from None
+    empty = torch.empty(0, dtype=torch.uint8)
+    facts = replace(faces, images=empty, split=empty, attributes=None, attribute_names=())
+    if all(client.run(_has_faces, faces.folder, faces.fingerprint).values()):
+        return facts, None
+    arrays = (faces.images.numpy(), faces.split.numpy())
+    return facts, client.scatter([arrays], broadcast=True, hash=False)[0]
 
 
-def _missing(error: ModuleNotFoundError) -> str:
-    return f"the workers of the cluster cannot import {error.name}; install the same as here there"
-
-
-def _has(folder: Path, fingerprint: str) -> bool:
-    """Whether these faces lie prepared in this folder of the machine that is asked."""
+def _has_faces(folder: Path, fingerprint: str) -> bool:
+    """Whether these faces lie prepared in this folder of the machine where this is called."""
     try:
-        told = json.loads((folder / cache.FACTS).read_text(encoding="utf-8"))
+        facts = json.loads((folder / cache.FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(told["fingerprint"] == fingerprint)
+    return bool(facts["fingerprint"] == fingerprint)
 
 
-def _on_worker(
+def _train_on_worker(
     label: str,
     experiment: Experiment,
+    facts: FaceSet,
+    arrays: Arrays | None,
     key: str,
-    packed: Packed | None,
-    folder: Path,
-    name: str,
-    fingerprint: str,
+    setup: Setup,
     topic: str,
-    execution: Execution,
 ) -> tuple[Contents, Exception | None]:
-    """Train one model on this worker, one core or its GPU: the finished run, or what went wrong."""
+    """Train one model on one core of this worker or its GPU: the finished run, or the error.
+
+    facts, arrays: see `_send_faces`. key: of the run, which must be the same here. topic: of the
+    events that report progress, and of the one that stops training.
+    """
     from distributed import Event, get_worker
 
     worker, stop = get_worker(), Event(topic)
 
-    def tell(told: Told) -> None:
+    def report(message: progress.Message) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
-        worker.log_event(topic, told)
+        worker.log_event(topic, progress.encode(message))
 
-    runs = _own("VAELIB_RUNS", paths.RUNS)
+    runs = paths.RUNS
+    if not os.environ.get("VAELIB_RUNS"):  # a folder that outlives this process, for a checkpoint
+        runs = Path(tempfile.gettempdir()) / "vaelib-worker" / "runs"
     try:
-        if packed is not None:
-            folder = _unpacked(packed, name, fingerprint)
-        faces = open_faces(folder, name)
-        trained = run_folder(experiment, faces, runs)
-        if trained.name != key:
+        if arrays:
+            images, split = map(torch.from_numpy, arrays)
+            faces = replace(facts, images=images, split=split)
+        else:
+            faces = open_faces(facts.folder, facts.name)
+        folder = run_folder(experiment, faces, runs)
+        if folder.name != key:
             raise InputError(f"the worker {worker.address} has another version of vaelib")
-        with progress.telling(tell):
-            error = attempt(experiment, faces, label, runs, execution)
+        with progress.reporting_to(report):
+            error = attempt(label, experiment, faces, replace(setup, runs=runs))
     except KeyboardInterrupt:  # would end the worker
         return {}, InterruptedError("stopped")
     except Exception as raised:
         return {}, raised
-    return ({} if error else {file.name: file.read_bytes() for file in trained.iterdir()}), error
+    return ({} if error else {file.name: file.read_bytes() for file in folder.iterdir()}), error
 
 
-def _own(variable: str, folder: Path) -> Path:
-    """The folder, where the worker's variable names one, else one that outlives this process."""
-    if os.environ.get(variable):
-        return folder
-    return Path(tempfile.gettempdir()) / "vaelib-worker" / folder.name
-
-
-def _unpacked(packed: Packed, name: str, fingerprint: str) -> Path:
-    """The folder of this machine with the faces, written now unless another process did it."""
-    folder = _own("VAELIB_CACHE", paths.CACHE) / f"{name}-{fingerprint[:12]}"
-    with files.locked(folder.with_name(f".{folder.name}.lock"), "another process receives faces"):
-        if not _has(folder, fingerprint):
-            folder.mkdir(exist_ok=True)
-            for file in sorted(packed, key=cache.FACTS.__eq__):  # the facts last
-                packed[file].tofile(folder / file)
-    return folder
-
-
-def _keep(contents: Contents, folder: Path) -> None:
+def _write_whole(contents: Contents, folder: Path) -> None:
     """Write a finished run that has come from a worker, whole or not at all."""
     aside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.part")
     waiting = f"another process trains {folder.name}; waiting for its end"

@@ -5,10 +5,12 @@ the others.
 """
 
 import functools
+import itertools
 import os
 import signal
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -24,27 +26,49 @@ from vaelib import data
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.support import progress
-from vaelib.support.display import Told
 from vaelib.support.errors import InputError
 from vaelib.training.run_one import train_or_load
 from vaelib.training.runs import is_finished
 from vaelib.training.step import Execution
 
-RETRIES = 3  # of what was left when a worker died
+RETRIES = 3  # with the models that are left when a worker has died
 IDLE_SECONDS = 5  # after which a process without work ends, and gives back its memory
 
-Todo = Mapping[str, Experiment]  # by label
+Experiments = Mapping[str, Experiment]  # by label
 Failures = dict[str, Exception]  # by label
 
 open_faces = functools.lru_cache(maxsize=1)(data.open_prepared)  # checked once in each process
 
 
-def train(
-    todo: Todo, faces: FaceSet, runs: Path, jobs: int | None, told: Path, execution: Execution
-) -> Failures:
-    """Train these models into the folder `runs`; those that failed, each with its error.
+@dataclass(frozen=True)
+class Setup:
+    """What all trainings of one call of `launch.run` share besides the faces."""
 
-    jobs: how many at once, else one per GPU, or one per core. told: the file of their progress.
+    runs: Path  # the folder that they are written to
+    execution: Execution
+    progress_file: Path  # see `progress.shown`
+
+    @property
+    def stop_file(self) -> Path:
+        """Once it exists, processes end their training with a checkpoint, as on Ctrl-C."""
+        return self.progress_file.with_name("stop")
+
+    def with_threads(self, threads: int) -> "Setup":
+        return replace(self, execution=replace(self.execution, threads=threads))
+
+    def note(self, line: str) -> None:
+        """Show the line."""
+        progress.append(self.progress_file, line)
+
+    def note_failure(self, label: str, error: Exception) -> None:
+        """Say at once that a model failed: the error is raised when the others are trained."""
+        self.note(f"{label} failed: {type(error).__name__}: {error}")
+
+
+def train(experiments: Experiments, faces: FaceSet, setup: Setup, jobs: int | None) -> Failures:
+    """Train these models; returns those that failed, each with its error.
+
+    jobs: how many at once, else one per GPU, or one per core.
     Raises InputError when workers die again and again, and KeyboardInterrupt on Ctrl-C, after
     which no process is left.
     """
@@ -53,191 +77,196 @@ def train(
     gpus = torch.cuda.device_count()
     at_once = jobs or gpus or joblib.cpu_count()
     failures: Failures = {}
-    for labels in [list(todo)] if gpus else rounds(todo, at_once):
-        some = {label: todo[label] for label in labels}
-        workers = min(at_once, len(some))
+    for labels in [list(experiments)] if gpus else rounds(experiments, at_once):
+        chosen = {label: experiments[label] for label in labels}
+        workers = min(at_once, len(chosen))
         if workers == 1:
-            failures |= _train_here(some, faces, runs, told, execution)
+            failures |= _train_here(chosen, faces, setup.with_threads(0))
         else:
-            failures |= _train_in_processes(some, faces, runs, workers, told, execution)
+            shared = setup.with_threads(max(1, joblib.cpu_count() // workers))
+            train_once = partial(_train_in_processes, faces=faces, setup=shared, workers=workers)
+            failures |= retry_when_workers_die(chosen, faces, shared, train_once)
     return failures
 
 
-def rounds(todo: Todo, at_once: int) -> list[list[str]]:
+def rounds(experiments: Experiments, at_once: int) -> list[list[str]]:
     """Labels in the order of training, the shortest first, in one round or two.
 
     The second has the models that are too few to keep all cores busy with one thread each; there,
     each gets more of them.
     """
-    images = {label: experiment.budget for label, experiment in todo.items()}
-    order = sorted(todo, key=lambda label: images[label])
-    few = sum(images.values()) // max(images.values()) % at_once
-    first = len(order) - few
-    return [some for some in (order[:first], order[first:]) if some]
+    budgets = {label: experiment.budget for label, experiment in experiments.items()}
+    order = sorted(experiments, key=lambda label: budgets[label])
+    too_few = sum(budgets.values()) // max(budgets.values()) % at_once
+    first = len(order) - too_few
+    return [labels for labels in (order[:first], order[first:]) if labels]
 
 
-def attempt(
-    experiment: Experiment, faces: FaceSet, label: str, runs: Path, execution: Execution
-) -> Exception | None:
-    """Train one model unless it was trained before; what went wrong.
+def attempt(label: str, experiment: Experiment, faces: FaceSet, setup: Setup) -> Exception | None:
+    """Train one model unless it was trained before; returns the error, if there was one.
 
-    The error carries its traceback as a note: it is going to leave this process.
+    It carries its traceback as a note, because it is going to leave this process.
     """
     try:
-        train_or_load(experiment, faces, label, runs, execution)
+        train_or_load(experiment, faces, label, setup.runs, setup.execution)
     except Exception as error:
         error.add_note(traceback.format_exc())
         return error
     return None
 
 
-def until_finished(
-    todo: Todo, finished: Callable[[str], bool], told: Path, once: Callable[[Todo], Failures]
+def retry_when_workers_die(
+    experiments: Experiments,
+    faces: FaceSet,
+    setup: Setup,
+    train_once: Callable[[Experiments], Failures],
 ) -> Failures:
-    """Call `once` with these models, and again with those that are left when workers died.
+    """Call `train_once` with these models, and again with those left because a worker died.
 
     Raises InputError when that does not help.
     """
     failures: Failures = {}
-    for again in range(1 + RETRIES):
-        left = {label: todo[label] for label in todo if not finished(label)}
-        left = {label: experiment for label, experiment in left.items() if label not in failures}
+    left = dict(experiments)
+    for retry in range(1 + RETRIES):
+        if retry:
+            names = ", ".join(left)
+            setup.note(f"a worker died; going on with {names} (retry {retry} of {RETRIES})")
+        failures |= train_once(left)
+        left = {
+            label: experiment
+            for label, experiment in left.items()
+            if label not in failures and not is_finished(experiment, faces, setup.runs)
+        }
         if not left:
             return failures
-        if again:
-            note = f"a worker died; going on with {', '.join(left)} (retry {again} of {RETRIES})"
-            progress.append(told, {"note": note})
-        failures |= once(left)
     raise InputError(
         f"workers died {1 + RETRIES} times while training {', '.join(left)}, perhaps for want of "
         "memory; train fewer at once, or give them more"
     )
 
 
-def note_failure(label: str, error: Exception, told: Path) -> None:
-    """Say at once that a model failed: the error itself is raised when the others are trained."""
-    note = f"{label} failed: {type(error).__name__}: {error}"
-    progress.append(told, {"note": note})
-
-
-def _train_here(
-    todo: Todo, faces: FaceSet, runs: Path, told: Path, execution: Execution
-) -> Failures:
+def _train_here(experiments: Experiments, faces: FaceSet, setup: Setup) -> Failures:
     """One after another in this process, on all cores or the first GPU."""
     failures: Failures = {}
-    with progress.telling(partial(progress.append, told)):
-        for label, experiment in todo.items():
-            error = attempt(experiment, faces, label, runs, replace(execution, threads=0))
+    with progress.reporting_to(partial(progress.append, setup.progress_file)):
+        for label, experiment in experiments.items():
+            error = attempt(label, experiment, faces, setup)
             if error:
                 failures[label] = error
-                note_failure(label, error, told)
+                setup.note_failure(label, error)
     return failures
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a process needs to train a model. The faces do not travel: it maps them itself."""
-
-    label: str
-    experiment: Experiment
-    faces: Path
-    name: str  # of the faces
-    runs: Path
-    workers: int  # processes that train at the same time
-    execution: Execution  # with its share of the cores
-    told: Path  # the file of its progress
-    stop: Path  # once this file is there, the job ends as on Ctrl-C
-    caller: int  # process id
-
-
 def _train_in_processes(
-    todo: Todo, faces: FaceSet, runs: Path, workers: int, told: Path, execution: Execution
+    experiments: Experiments, faces: FaceSet, setup: Setup, workers: int
 ) -> Failures:
     import joblib
 
-    execution = replace(execution, threads=max(1, joblib.cpu_count() // workers))
-
-    def once(left: Todo) -> Failures:
-        failures: Failures = {}
-        pool = joblib.Parallel(
-            workers,
-            backend="loky",
-            batch_size=1,
-            return_as="generator_unordered",
-            idle_worker_timeout=IDLE_SECONDS,
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            stop = Path(folder) / "stop"
-            place = (faces.folder, faces.name, runs, workers, execution, told, stop, os.getpid())
-            jobs = [Job(label, experiment, *place) for label, experiment in left.items()]
-            with _stopping_at_ctrl_c(stop), suppress(BrokenProcessPool):
-                for label, error in pool(joblib.delayed(_in_process)(job) for job in jobs):
-                    if error:
-                        failures[label] = error
-                        note_failure(label, error, told)
-            if stop.exists():
-                raise KeyboardInterrupt("stopped; the same command goes on from there")
-        return failures
-
-    return until_finished(todo, lambda label: is_finished(todo[label], faces, runs), told, once)
+    pool = joblib.Parallel(
+        workers,
+        backend="loky",
+        batch_size=1,
+        return_as="generator_unordered",
+        idle_worker_timeout=IDLE_SECONDS,
+    )
+    train_in_worker = joblib.delayed(_train_in_worker)
+    jobs = (
+        # The faces do not travel: each process maps them itself.
+        train_in_worker(label, experiment, faces.folder, faces.name, setup, os.getpid())
+        for label, experiment in experiments.items()
+    )
+    failures: Failures = {}
+    with _created_at_ctrl_c(setup.stop_file), suppress(BrokenProcessPool):
+        for label, error in pool(jobs):
+            if error:
+                failures[label] = error
+                setup.note_failure(label, error)
+    if setup.stop_file.exists():
+        raise KeyboardInterrupt("stopped; the same command goes on from there")
+    return failures
 
 
 @contextmanager
-def _stopping_at_ctrl_c(stop: Path) -> Iterator[None]:
-    """The first Ctrl-C makes the file `stop`, so that workers can save; a second one is as ever."""
+def _created_at_ctrl_c(stop_file: Path) -> Iterator[None]:
+    """The first Ctrl-C creates this file, so that workers can save; a second one interrupts."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals come to the main thread alone
         return
     before = signal.getsignal(signal.SIGINT)
 
-    def ask(*_: object) -> None:
+    def stop(*_: object) -> None:
         signal.signal(signal.SIGINT, before)
-        stop.touch()
+        stop_file.touch()
 
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _in_process(job: Job) -> tuple[str, Exception | None]:
-    """Do a job in this process: the label, and what went wrong."""
+_working = threading.Lock()  # held in a worker while it does a job
+
+
+def _train_in_worker(
+    label: str,
+    experiment: Experiment,
+    faces_folder: Path,
+    faces_name: str,
+    setup: Setup,
+    caller: int,
+) -> tuple[str, Exception | None]:
+    """Train one model in this process: its label, and the error if there was one.
+
+    caller: the id of the process that waits for the answer.
+    """
     # A terminal sends Ctrl-C to this process too. Idle, it would die of it, and all others with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(caller)
 
-    def stopped() -> bool:
-        return job.stop.exists() or os.getppid() != job.caller  # which may have been killed
+    def is_stopped() -> bool:
+        return setup.stop_file.exists() or os.getppid() != caller
 
-    def tell(told: Told) -> None:
-        if stopped():
+    def report(message: progress.Message) -> None:
+        if is_stopped():
             signal.raise_signal(signal.SIGINT)  # training ends after its step, with a checkpoint
         else:
-            progress.append(job.told, told)
+            progress.append(setup.progress_file, message)
 
-    try:
-        if stopped():
-            return job.label, None
-        if torch.cuda.is_available():
-            torch.cuda.set_device(_place(job.workers)[0] % torch.cuda.device_count())
-        faces = open_faces(job.faces, job.name)
-        with progress.telling(tell):
-            return job.label, attempt(job.experiment, faces, job.label, job.runs, job.execution)
-    except KeyboardInterrupt:
-        return job.label, None
-    except Exception as error:
-        return job.label, error
-    finally:
-        if os.getppid() != job.caller:
-            os._exit(1)  # nobody is left to wait for an answer
+    with _working:
+        try:
+            if is_stopped():
+                return label, None
+            if torch.cuda.is_available():
+                torch.cuda.set_device(_number()[0] % torch.cuda.device_count())
+            faces = open_faces(faces_folder, faces_name)
+            with progress.reporting_to(report):
+                return label, attempt(label, experiment, faces, setup)
+        except KeyboardInterrupt:
+            return label, None
+        except Exception as error:
+            return label, error
 
 
 @functools.cache
-def _place(workers: int) -> tuple[int, FileLock | None]:
-    """A number that no other process of the same caller has while this one lives, and its lock."""
-    for number in range(workers):
+def _end_with(caller: int) -> None:
+    """End this process when its caller was killed, as soon as the present job has ended."""
+
+    def watch() -> None:
+        while os.getppid() == caller:
+            time.sleep(1)
+        with _working:
+            os._exit(1)  # nobody is left to wait for an answer
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@functools.cache
+def _number() -> tuple[int, FileLock]:
+    """The first number that no other process of the same caller has, and the lock that keeps it."""
+    for number in itertools.count():
         lock = FileLock(Path(tempfile.gettempdir()) / f"vaelib-{os.getppid()}-{number}.lock")
         with suppress(Timeout):
             lock.acquire(timeout=0)
             return number, lock
-    return os.getpid(), None
+    raise AssertionError("numbers do not end")
