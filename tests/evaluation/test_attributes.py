@@ -1,341 +1,341 @@
-"""The classifier learns what can be told of a face, knows how well, and agrees with what drew the face.
+"""The classifier learns attributes, deformation and factors, and knows how reliable it is.
 
-Procedural faces know their factors, which the classifier never sees of held-out ones.
+Procedural faces have known factors, which the classifier never sees of held-out faces. What takes
+long training to be good is checked on a small classifier with generous limits, and on a large one,
+in `make check-long`, with strict ones.
 """
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.evaluation import conftest
+from tests.evaluation.conftest import Trained, face_set
 from vaelib.data import FaceSet, to_float
-from vaelib.evaluation import attributes as judges
-from vaelib.evaluation import bootstrap, classifier_data, image_metrics
+from vaelib.evaluation import attributes, bootstrap, classifier_data, image_metrics
 from vaelib.evaluation.attributes import (
     AttributeClassifier,
     ClassifierNetwork,
-    Prediction,
     classifier_for,
     roc_auc,
 )
 from vaelib.evaluation.evaluate import HeldOutFaces
 from vaelib.faces import render, sampling
 from vaelib.faces.attributes import ATTRIBUTE_NAMES, attributes_of
-from vaelib.faces.factors import Factors, example_face, traverse
-from vaelib.sources import annotations
+from vaelib.faces.factors import example_face, traverse
 from vaelib.support import paths
-
-FACES, PHOTOS, FRESH = 4_000, 1_000, 1_000
 
 nan = float("nan")
 
 
-def face_set(images: Tensor, attributes: Tensor | None) -> FaceSet:
-    """Faces split as prepared ones are; without attributes they pass for photos."""
-    return FaceSet(
-        name="judged",
-        images=images,
-        attributes=attributes,
-        attribute_names=() if attributes is None else ATTRIBUTE_NAMES,
-        split=torch.from_numpy(annotations.split_by_hash([str(n) for n in range(len(images))])),
-        fingerprint=f"{len(images)} faces",
-        kind="photos" if attributes is None else "synthetic",
-        folder=Path("nowhere"),
-    )
-
-
-@pytest.fixture(scope="module")
-def factors() -> Factors:
-    return sampling.sample(FACES, 0)
-
-
-@pytest.fixture(scope="module")
-def faces(factors: Factors) -> FaceSet:
-    return face_set(render.render(factors), attributes_of(factors))
-
-
-@pytest.fixture(scope="module")
-def classifier(faces: FaceSet) -> AttributeClassifier:
-    return classifier_for(faces)
-
-
-@pytest.fixture(scope="module")
-def held_out(faces: FaceSet) -> Tensor:
-    """Positions of the faces that the classifier did not learn from."""
-    return torch.cat([faces.validation, faces.test])
-
-
-@pytest.fixture(scope="module")
-def told(classifier: AttributeClassifier, faces: FaceSet, held_out: Tensor) -> Prediction:
-    return classifier.predict(faces.images[held_out])
-
-
-def naive_area(scores: Tensor, truth: Tensor) -> float:
-    """How many pairs of one that has it and one that has it not are in order; a tie is half."""
+def naive_auc(scores: Tensor, truth: Tensor) -> float:
+    """The share of pairs of a positive and a negative that are in order; a tie counts half."""
     difference = scores[truth][:, None] - scores[~truth][None]
     return float(((difference > 0).double() + (difference == 0).double() / 2).mean())
 
 
-def correlation(one: Tensor, other: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack([one.double(), other.double()]))[0, 1])
+def correlation(x: Tensor, y: Tensor) -> float:
+    return float(torch.corrcoef(torch.stack([x.double(), y.double()]))[0, 1])
 
 
-# --- area under the curve
+# --- area under the ROC curve
 
 
-@pytest.mark.parametrize("values", [2, 5, 1_000_000])
-def test_the_area_is_the_share_of_pairs_in_order(values: int) -> None:
+def test_the_auc_is_the_share_of_pairs_in_order() -> None:
     generator = torch.Generator().manual_seed(0)
-    scores = torch.randint(values, (200,), generator=generator).float()
     truth = torch.rand(200, generator=generator) < 0.3
-    assert roc_auc(scores, truth) == pytest.approx(naive_area(scores, truth))
+    for values in (2, 5, 1_000_000):  # with many ties, and with hardly any
+        scores = torch.randint(values, (200,), generator=generator).float()
+        assert roc_auc(scores, truth) == pytest.approx(naive_auc(scores, truth))
 
 
-@pytest.mark.parametrize("all_have_it", [True, False])
-def test_there_is_no_area_where_all_are_alike(all_have_it: bool) -> None:
-    found = roc_auc(torch.arange(5.0), torch.full((5,), all_have_it))
-    assert found != found
+def test_there_is_no_auc_where_all_are_alike() -> None:
+    for truth in (True, False):
+        auc = roc_auc(torch.arange(5.0), torch.full((5,), truth))
+        assert auc != auc
 
 
-# --- what it can tell
+# --- what it predicts of held-out faces
 
 
-@pytest.mark.parametrize(
-    ("attribute", "area"), [("Eyeglasses", 0.8), ("Wearing_Hat", 0.95), ("Male", 0.9)]
+class Limits(NamedTuple):
+    """What a classifier of a certain size must reach."""
+
+    auc: dict[str, float]  # of attributes
+    deformed_auc: float
+    deformed: float  # mean probability of intact faces, at most
+    ranked: float  # share of deformed faces above their originals
+    correlation: float  # of factors
+    recovered: float  # share of attributes whose frequency is within the interval
+
+
+SMALL = Limits({"Wearing_Hat": 0.8, "Male": 0.65}, 0.58, 0.4, 0.7, 0.75, 0.6)
+LARGE = Limits({"Eyeglasses": 0.8, "Wearing_Hat": 0.95, "Male": 0.9}, 0.85, 0.2, 0.8, 0.8, 0.8)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("small", marks=pytest.mark.slow),
+        pytest.param("large", marks=pytest.mark.long),
+    ]
 )
-def test_the_judge_tells_attributes_of_held_out_faces(
-    attribute: str,
-    area: float,
-    classifier: AttributeClassifier,
-    told: Prediction,
-    faces: FaceSet,
-    held_out: Tensor,
+def trained(request: pytest.FixtureRequest) -> Trained:
+    found: Trained = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def limits(trained: Trained) -> Limits:
+    return LARGE if len(trained.faces.images) == conftest.LARGE else SMALL
+
+
+def test_attributes_are_recognised(trained: Trained, limits: Limits) -> None:
+    found = {
+        name: naive_auc(
+            trained.prediction.probabilities[:, trained.classifier.index_of(name)],
+            trained.faces.where(name)[trained.held_out],
+        )
+        for name in limits.auc
+    }
+    assert {name for name, auc in found.items() if auc <= limits.auc[name]} == set()
+
+
+def test_the_recorded_auc_is_that_of_the_intact_held_out_faces(trained: Trained) -> None:
+    index = trained.classifier.index_of("Male")
+    held_out = classifier_data.held_out_set(trained.faces)
+    intact = ~held_out.deformed
+    scores = trained.classifier.predict(held_out.images).probabilities[intact, index]
+    expected = naive_auc(scores, held_out.targets[intact, index])
+    assert trained.classifier.auc[index] == pytest.approx(expected)
+
+
+def test_a_deformed_face_is_ranked_above_the_face_that_it_was(
+    trained: Trained, limits: Limits
 ) -> None:
-    scores = told.probabilities[:, classifier.index_of(attribute)]
-    assert naive_area(scores, faces.where(attribute)[held_out]) > area
+    x = to_float(trained.faces.images[trained.held_out])
+    deformed = {
+        "warped": classifier_data.warp(x, torch.Generator().manual_seed(5)),
+        "patched": classifier_data.blend_patches(
+            x, x.roll(1, dims=0), torch.Generator().manual_seed(5)
+        ),
+    }
+    deformed["warped, then blurred"] = soft(deformed["warped"])
+    before = trained.prediction.deformed
+    ranked = {
+        name: float((trained.classifier.predict(images).deformed > before).float().mean())
+        for name, images in deformed.items()
+    }
+    assert {name for name, share in ranked.items() if share <= limits.ranked} == set()
 
 
-def test_an_area_is_that_of_the_intact_faces_of_the_examination(
-    classifier: AttributeClassifier, faces: FaceSet
+def test_an_intact_face_is_seldom_taken_for_a_deformed_one(
+    trained: Trained, limits: Limits
 ) -> None:
-    x, truth, deformed = classifier_data.held_out_set(faces)
-    place = classifier.index_of("Male")
-    scores = classifier.predict(x).probabilities[~deformed, place]
-    assert classifier.auc[place] == pytest.approx(naive_area(scores, truth[~deformed, place]))
+    assert trained.prediction.deformed.mean() < limits.deformed
+    assert trained.classifier.deformed_auc > limits.deformed_auc
 
 
-@pytest.mark.parametrize("deform", ["pulled", "patched"])
-def test_a_deformed_face_is_told_from_the_face_it_was(
-    deform: str, classifier: AttributeClassifier, told: Prediction, faces: FaceSet, held_out: Tensor
+def test_factors_are_recognised_and_a_mirror_turns_the_pose_alone(
+    trained: Trained, limits: Limits
 ) -> None:
-    x, generator = to_float(faces.images[held_out]), torch.Generator().manual_seed(5)
-    if deform == "pulled":
-        changed = classifier_data.warp(x, generator)
-    else:
-        changed = classifier_data.blend_patches(x, x.roll(1, dims=0), generator)
-    assert (classifier.predict(changed).deformed > told.deformed).float().mean() > 0.8
+    mirrored = trained.classifier.predict(trained.faces.images[trained.held_out].flip(-1)).factors
+    assert trained.classifier.factors == tuple(classifier_data.FACTORS)
+    for index, (name, sign) in enumerate(classifier_data.FACTORS.items()):
+        found = trained.prediction.factors[:, index]
+        true = getattr(trained.factors, name)[trained.held_out]
+        assert correlation(found, true) > limits.correlation, name
+        assert sign * correlation(mirrored[:, index], found) > 0.9, name
 
 
-def test_a_face_that_was_not_deformed_is_believed(
-    told: Prediction, classifier: AttributeClassifier
-) -> None:
-    assert told.deformed.mean() < 0.2
-    assert classifier.deformed_auc > 0.85
-
-
-@pytest.mark.parametrize("factor", classifier_data.FACTORS)
-def test_the_judge_tells_factors_of_held_out_faces(
-    factor: str,
-    classifier: AttributeClassifier,
-    told: Prediction,
-    factors: Factors,
-    held_out: Tensor,
-) -> None:
-    found = told.factors[:, classifier.factors.index(factor)]
-    assert correlation(found, getattr(factors, factor)[held_out]) > 0.8
-
-
-@pytest.mark.parametrize(("factor", "sign"), classifier_data.FACTORS.items())
-def test_a_mirror_turns_the_pose_and_nothing_else(
-    factor: str,
-    sign: float,
-    classifier: AttributeClassifier,
-    told: Prediction,
-    faces: FaceSet,
-    held_out: Tensor,
-) -> None:
-    place = classifier.factors.index(factor)
-    mirrored = classifier.predict(faces.images[held_out].flip(-1)).factors[:, place]
-    assert sign * correlation(mirrored, told.factors[:, place]) > 0.9
-
-
-def test_a_blurred_face_is_told_almost_as_well_as_a_sharp_one(
-    classifier: AttributeClassifier, told: Prediction, faces: FaceSet, held_out: Tensor
-) -> None:
-    place, truth = classifier.index_of("Male"), faces.where("Male")[held_out]
-    blurred = gaussian_blur(to_float(faces.images[held_out]))
-    area = naive_area(classifier.predict(blurred).probabilities[:, place], truth)
-    assert area > naive_area(told.probabilities[:, place], truth) - 0.03
-
-
-def test_softness_is_not_taken_for_deformation(
-    classifier: AttributeClassifier, told: Prediction, faces: FaceSet, held_out: Tensor
-) -> None:
-    soft = classifier.predict(gaussian_blur(to_float(faces.images[held_out])))
-    assert soft.deformed.mean() == pytest.approx(float(told.deformed.mean()), abs=0.05)
-
-
-def test_a_deformed_face_is_told_from_the_face_it_was_however_soft(
-    classifier: AttributeClassifier, faces: FaceSet, held_out: Tensor
-) -> None:
-    x = to_float(faces.images[held_out])
-    changed = gaussian_blur(classifier_data.warp(x, torch.Generator().manual_seed(5)))
-    assert (
-        classifier.predict(changed).deformed > classifier.predict(x).deformed
-    ).float().mean() > 0.8
-
-
-def gaussian_blur(x: Tensor) -> Tensor:
-    """Of a deviation of one pixel, by binomial weights; the edges wrap around."""
+def soft(x: Tensor) -> Tensor:
+    """Under a binomial blur of one pixel's standard deviation; the edges wrap around."""
     for dim in (2, 3):
         for _ in range(2):
-            before, after = (x.roll(by, dims=dim) for by in (1, -1))
-            x = (before + 2 * x + after) / 4
+            x = (x.roll(1, dims=dim) + 2 * x + x.roll(-1, dims=dim)) / 4
     return x
 
 
-def test_bytes_and_numbers_are_told_alike(
-    classifier: AttributeClassifier, told: Prediction, faces: FaceSet
-) -> None:
-    few = faces.images[:8]
-    torch.testing.assert_close(classifier.predict(few), classifier.predict(to_float(few)))
-
-
-def test_frequencies_of_fresh_faces_are_recovered(
-    classifier: AttributeClassifier, faces: FaceSet
-) -> None:
-    fresh = sampling.sample(FRESH, seed=1)
-    truth = attributes_of(fresh).double().mean(dim=0)
-    found = HeldOutFaces(faces, classifier).frequencies(
-        classifier.predict(render.render(fresh))
+def test_a_blurred_face_is_predicted_almost_as_a_sharp_one(trained: Trained) -> None:
+    blurred = trained.classifier.predict(soft(to_float(trained.faces.images[trained.held_out])))
+    index = trained.classifier.index_of("Male")
+    truth = trained.faces.where("Male")[trained.held_out]
+    auc, sharp_auc = (
+        naive_auc(prediction.probabilities[:, index], truth)
+        for prediction in (blurred, trained.prediction)
     )
-    right = []
-    for name in classifier.reliable:
-        within = bootstrap.interval([found[:, classifier.index_of(name)]])
-        right.append(within.low <= truth[ATTRIBUTE_NAMES.index(name)] <= within.high)
-    assert sum(right) / len(right) >= 0.8
+    assert auc > sharp_auc - 0.03
+    expected = float(trained.prediction.deformed.mean())
+    assert blurred.deformed.mean() == pytest.approx(expected, abs=0.05)
+
+
+def test_frequencies_of_fresh_faces_are_recovered(trained: Trained, limits: Limits) -> None:
+    fresh = sampling.sample(1_000, seed=1)
+    truth = attributes_of(fresh).double().mean(dim=0)
+    prediction = trained.classifier.predict(render.render(fresh))
+    found = HeldOutFaces(trained.faces, trained.classifier).frequencies(prediction)
+    within = []
+    for name in trained.classifier.reliable:
+        interval = bootstrap.interval([found[:, trained.classifier.index_of(name)]])
+        within.append(interval.low <= truth[ATTRIBUTE_NAMES.index(name)] <= interval.high)
+    assert sum(within) / len(within) >= limits.recovered
+
+
+@pytest.mark.parametrize(
+    ("count", "auc", "tasks"),
+    [
+        pytest.param(300, 0.85, 2, marks=pytest.mark.slow),
+        pytest.param(1_000, 0.9, 3, marks=pytest.mark.long),
+    ],
+)
+def test_without_attributes_it_learns_self_supervised_tasks(
+    count: int, auc: float, tasks: int
+) -> None:
+    images = render.render(sampling.sample(count, 0))
+    classifier = classifier_for(face_set(images, None))
+    assert (classifier.targets, classifier.factors) == (classifier_data.PRETEXT_TASKS, ())
+    assert sum(value > auc for value in classifier.auc) >= tasks
+    assert classifier.reliable == ()  # none of them is an attribute
+    assert not classifier.can_predict("Eyeglasses")
+    assert not classifier.can_predict("upside down")
 
 
 # --- kept and loaded
 
 
-def test_a_second_call_loads_what_the_first_one_trained(
-    classifier: AttributeClassifier,
-    faces: FaceSet,
-    told: Prediction,
-    held_out: Tensor,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(judges, "_train_into", None)
+@pytest.fixture
+def folder(flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the classifier of the flat faces lies, once it is trained, on next to nothing."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    monkeypatch.setattr(attributes, "MAX_IMAGES", 64)
     classifier_for.cache_clear()
-    again = classifier_for(faces)
-    assert (again.key, again.auc, again.reliable) == (
-        classifier.key,
-        classifier.auc,
-        classifier.reliable,
-    )
-    assert torch.equal(again.predict(faces.images[held_out]).factors, told.factors)
+    return tmp_path / flat_faces.name
 
 
-def test_the_same_faces_make_the_same_judge(
-    flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def as_in_another_process(faces: FaceSet) -> AttributeClassifier:
+    classifier_for.cache_clear()
+    return classifier_for(faces)
+
+
+def same_weights(one: AttributeClassifier, other: AttributeClassifier) -> bool:
+    first, second = one.network.state_dict(), other.network.state_dict()
+    return all(torch.equal(first[name], second[name]) for name in first | second)
+
+
+def test_a_classifier_is_trained_once_and_then_loaded(
+    flat_faces: FaceSet, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert not attributes.is_trained(flat_faces)
     first = classifier_for(flat_faces)
-    monkeypatch.setattr(paths, "RUNS", tmp_path)
-    classifier_for.cache_clear()
-    again = classifier_for(flat_faces)
+    assert attributes.is_trained(flat_faces)
+    monkeypatch.setattr(attributes, "_train_into", None)
+    again = as_in_another_process(flat_faces)
+    assert same_weights(first, again)
+    assert replace(again, network=first.network, auc=()) == replace(first, auc=())
+    assert again.auc == pytest.approx(first.auc, nan_ok=True)
+    names = {file.name for file in (folder / f"classifier-{first.key}").iterdir()}
+    assert names == {"classifier.safetensors", "classifier.json"}
+
+
+def test_the_same_faces_make_the_same_classifier(flat_faces: FaceSet, folder: Path) -> None:
+    first = classifier_for(flat_faces)
+    shutil.rmtree(folder)
+    again = as_in_another_process(flat_faces)
     assert again.key == first.key
-    torch.testing.assert_close(
-        again.network.last.weight, first.network.last.weight, rtol=0, atol=1e-2
-    )
+    torch.testing.assert_close(again.network.last.weight, first.network.last.weight)
 
 
-def test_a_judge_is_known_to_be_trained_only_once_it_is(
-    classifier: AttributeClassifier, faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_other_faces_or_another_recipe_make_another_classifier(
+    flat_faces: FaceSet, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert judges.is_trained(faces)
-    assert not judges.is_trained(replace(faces, fingerprint="of other faces"))
-    monkeypatch.setattr(paths, "RUNS", tmp_path)
-    assert not judges.is_trained(faces)
+    key = classifier_for(flat_faces).key
+    others = replace(flat_faces, fingerprint="of other faces")
+    assert not attributes.is_trained(others)
+    assert as_in_another_process(others).key != key
+    monkeypatch.setattr(attributes, "RECIPE", attributes.RECIPE + 1)
+    assert not attributes.is_trained(flat_faces)
 
 
-def test_other_faces_get_another_judge(flat_faces: FaceSet) -> None:
-    other = replace(flat_faces, fingerprint="of other faces")
-    assert classifier_for(other).key != classifier_for(flat_faces).key
+@pytest.mark.parametrize("damage", ["cut short", "a bit altered", "no weights", "no record"])
+def test_a_damaged_classifier_is_trained_again(
+    damage: str, flat_faces: FaceSet, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = classifier_for(flat_faces)
+    kept = folder / f"classifier-{before.key}"
+    file = kept / ("classifier.json" if damage == "no record" else "classifier.safetensors")
+    content = bytearray(file.read_bytes())
+    if damage == "cut short":
+        file.write_bytes(content[:-100])
+    elif damage == "a bit altered":
+        content[-100] ^= 1
+        file.write_bytes(content)
+    elif damage == "no weights":
+        file.unlink()
+    else:
+        file.write_text("{}")
+    torch.testing.assert_close(
+        as_in_another_process(flat_faces).network.state_dict(), before.network.state_dict()
+    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(kept) in line
+    assert "trained again" in line
 
 
-# --- how far it is trusted
+def test_bytes_and_numbers_are_predicted_alike(flat_faces: FaceSet, folder: Path) -> None:
+    classifier, images = classifier_for(flat_faces), flat_faces.images[:8]
+    torch.testing.assert_close(classifier.predict(images), classifier.predict(to_float(images)))
 
-NAMES, AREAS = ("Smiling", "Male", "Wearing_Hat", "Bald"), (0.79, 0.80, 0.99, nan)
+
+# --- how reliable it is
+
 MADE_UP = AttributeClassifier(
-    ClassifierNetwork(4), "", NAMES, AREAS, 0.8, predicts_attributes=True, factors=()
+    ClassifierNetwork(4),
+    key="",
+    targets=("Smiling", "Male", "Wearing_Hat", "Bald"),
+    auc=(0.79, 0.80, 0.99, nan),
+    deformed_auc=0.8,
+    predicts_attributes=True,
+    factors=(),
 )
 
 
-def test_attributes_that_it_tells_badly_are_left_out() -> None:
+def test_badly_predicted_attributes_are_not_reliable() -> None:
     assert MADE_UP.reliable == ("Male", "Wearing_Hat")
+    unreliable = ("Smiling", "Bald", "Eyeglasses")
+    assert not [name for name in unreliable if MADE_UP.can_predict("Male", name)]
 
 
-@pytest.mark.parametrize("name", ["Wearing_Hat", "wearing hat", "WEARING-HAT", "wearinghat"])
-def test_attributes_are_found_however_they_are_spelt(name: str) -> None:
-    assert MADE_UP.index_of(name) == 2
-    assert MADE_UP.can_predict(name, "male")
+def test_deformed_faces_are_predicted_where_that_is_reliable() -> None:
+    assert MADE_UP.can_predict("Male", "deformed")
+    assert not replace(MADE_UP, deformed_auc=0.79).can_predict("deformed")
 
 
-@pytest.mark.parametrize("name", ["Smiling", "Bald", "Eyeglasses"])
-def test_what_it_tells_badly_or_not_at_all_decides_nothing(name: str) -> None:
-    assert not MADE_UP.can_predict("Male", name)
+def test_attributes_are_found_in_any_spelling() -> None:
+    spellings = ("Wearing_Hat", "wearing hat", "WEARING-HAT", "wearinghat")
+    assert {MADE_UP.index_of(name) for name in spellings} == {2}
+    assert MADE_UP.can_predict(*spellings, "male")
 
 
-def test_an_unknown_attribute_has_no_place() -> None:
+def test_an_unknown_attribute_has_no_position() -> None:
     with pytest.raises(ValueError, match="eyeglasses"):
         MADE_UP.index_of("Eyeglasses")
 
 
-# --- faces without attributes
+# --- measures of procedural faces that differ in one factor
 
 
-@pytest.fixture(scope="module")
-def of_photos(faces: FaceSet) -> AttributeClassifier:
-    return classifier_for(face_set(faces.images[:PHOTOS], None))
+def traversal(name: str, **constant: float) -> Tensor:
+    """Nine faces from one end of a factor's range to the other."""
+    faces = traverse(example_face(name), name, steps=9)
+    fixed = {other: torch.full((9,), value) for other, value in constant.items()}
+    return to_float(render.render(replace(faces, **fixed)))
 
 
-def test_of_faces_without_attributes_it_learns_what_any_picture_tells(
-    of_photos: AttributeClassifier,
-) -> None:
-    assert (of_photos.targets, of_photos.factors) == (classifier_data.PRETEXT_TASKS, ())
-    assert sum(area > 0.9 for area in of_photos.auc) >= 3
-
-
-def test_such_a_judge_tells_no_attributes(of_photos: AttributeClassifier) -> None:
-    assert of_photos.reliable == ()
-    assert not of_photos.can_predict("Eyeglasses")
-    assert not of_photos.can_predict("upside down")
-
-
-# --- measures of drawn faces
-
-
-def traversal(name: str, **held: float) -> Tensor:
-    """Faces that differ in one factor alone, from one end of its range to the other."""
-    strip = traverse(example_face(name), name, steps=9)
-    fixed = {other: torch.full((9,), value) for other, value in held.items()}
-    return to_float(render.render(replace(strip, **fixed)))
-
-
-def test_a_head_is_the_less_symmetrical_the_further_it_is_turned() -> None:
+def test_a_head_is_less_symmetrical_the_further_it_is_turned() -> None:
     images = traversal("yaw", light_azimuth=0.0, parting=0.0, back_slope=0.0)
     found = image_metrics.asymmetry(images)
     to_the_left, to_the_right = found[:5].flip(0), found[4:]
@@ -343,11 +343,9 @@ def test_a_head_is_the_less_symmetrical_the_further_it_is_turned() -> None:
     assert (to_the_right.diff() > 0).all()
 
 
-def test_a_face_leans_to_where_the_light_comes_from() -> None:
-    images = traversal("light_azimuth")
-    assert (image_metrics.side_lighting(images).diff() > 0).all()
+def test_side_lighting_follows_the_direction_of_the_light() -> None:
+    assert (image_metrics.side_lighting(traversal("light_azimuth")).diff() > 0).all()
 
 
 def test_skin_gets_darker_with_its_tone() -> None:
-    images = traversal("skin_tone")
-    assert (image_metrics.skin_tone(images).diff() < 0).all()
+    assert (image_metrics.skin_tone(traversal("skin_tone")).diff() < 0).all()
