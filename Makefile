@@ -47,7 +47,7 @@ lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject
 	  --no-header --output-file requirements.txt pyproject.toml
 
 clean:  ## remove what can be made again, but neither data nor trained models
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \

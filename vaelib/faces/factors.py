@@ -39,23 +39,15 @@ class Factors:
     size: Annotated[Tensor, Range(0.85, 1.15, "times the usual; bell-shaped in 0.92...1.08")]
     male: Annotated[Tensor, Range(0, 1, "0 or 1 as sampled, 1 for 42 %; in between is allowed")]
     age: Annotated[Tensor, Range(0, 1, "from young to old; uniform")]
-    face_width: Annotated[
-        Tensor, Range(9.5, 12.5, "pixels from middle to side; bell-shaped, by male")
-    ]
-    jaw_width: Annotated[
-        Tensor, Range(-0.25, 0.25, "share that the jaw is wider; uniform, by male")
-    ]
-    jaw_length: Annotated[
-        Tensor, Range(-2, 2, "pixels that the chin is lower; bell-shaped in -1.8...1.8")
-    ]
+    face_width: Annotated[Tensor, Range(9.5, 12.5, "pixels to a side; bell-shaped, by male")]
+    jaw_width: Annotated[Tensor, Range(-0.25, 0.25, "share of widening; uniform, by male")]
+    jaw_length: Annotated[Tensor, Range(-2, 2, "pixels, downward; bell-shaped in -1.8...1.8")]
     skin_tone: Annotated[Tensor, Range(0, 1, "pale to brown as the Monk scale; mostly light")]
     undertone: Annotated[Tensor, Range(-1, 1, "from cool to warm; uniform")]
     rouge: Annotated[Tensor, Range(0, 1, "redness of the cheeks; by male, mostly little")]
     light_azimuth: Annotated[Tensor, Range(-75, 75, "degrees, from the right; uniform in -70...70")]
     light_height: Annotated[Tensor, Range(-20, 60, "degrees above the eyes; uniform in 0...50")]
-    light_strength: Annotated[
-        Tensor, Range(0, 0.8, "share of directed light; uniform in 0.25...0.75")
-    ]
+    light_strength: Annotated[Tensor, Range(0, 0.8, "directed share; uniform in 0.25...0.75")]
     exposure: Annotated[Tensor, Range(0.5, 1.5, "times the usual; bell-shaped in 0.7...1.3")]
     noise: Annotated[Tensor, Range(0, 0.06, "standard deviation, 1 is white; uniform in 0...0.02")]
     noise_place: Annotated[Tensor, Range(0, 1, "which noise; uniform")]
@@ -67,9 +59,7 @@ class Factors:
     brow_weight: Annotated[Tensor, Range(0, 1, "from thin to bushy; bell-shaped, by male")]
     brow_arch: Annotated[Tensor, Range(0, 1, "from flat to arched; uniform, by male")]
     nose_length: Annotated[Tensor, Range(6, 8.5, "pixels below the eyes; bell-shaped, by male")]
-    nose_width: Annotated[
-        Tensor, Range(0.75, 1.5, "times the usual; bell-shaped, by male, skin_tone")
-    ]
+    nose_width: Annotated[Tensor, Range(0.75, 1.5, "times the usual; bell-shaped, by male, tone")]
     mouth_width: Annotated[Tensor, Range(3.5, 5.5, "pixels from middle to corner; bell-shaped")]
     smile: Annotated[Tensor, Range(-0.4, 1, "from corners down to corners up; uniform in -0.3...1")]
     mouth_open: Annotated[Tensor, Range(0, 1, "from closed to wide open; by smile")]
@@ -78,16 +68,10 @@ class Factors:
     stubble: Annotated[Tensor, Range(0, 1, "shadow of a beard; 27 % of men, none else")]
     beard: Annotated[Tensor, Range(0, 1, "density on jaw and chin; 16 % of men, none else")]
     moustache: Annotated[Tensor, Range(0, 1, "density on the upper lip; with most beards")]
-    hair_style: Annotated[
-        Tensor, Range(0, 3, "code: straight, wavy, curly, tied; by male, skin_tone")
-    ]
+    hair_style: Annotated[Tensor, Range(0, 3, "code: straight, wavy, curly, tied; by male, tone")]
     hair_length: Annotated[Tensor, Range(0, 1, "from cropped to the chest; by male, bald")]
-    hair_volume: Annotated[
-        Tensor, Range(0.03, 0.4, "share that it makes the head larger; bell-shaped")
-    ]
-    hairline: Annotated[
-        Tensor, Range(-0.95, -0.3, "height on the skull, crown at -1; by male, age")
-    ]
+    hair_volume: Annotated[Tensor, Range(0.03, 0.4, "share it adds to the head; bell-shaped")]
+    hairline: Annotated[Tensor, Range(-0.95, -0.3, "height, crown at -1; by male, age")]
     fringe: Annotated[Tensor, Range(0, 1, "share of the brow it covers; 0 or more, by male")]
     parting: Annotated[Tensor, Range(-0.6, 0.6, "from left to right; uniform in -0.45...0.45")]
     bald: Annotated[Tensor, Range(0, 1, "0, or 0.5 and more: how little is left; by male, age")]
@@ -170,6 +154,7 @@ PLAIN_FACE = {
     "back_saturation": 0.15, "back_value": 0.75, "back_slope": 0.3, "back_turn": 0.1,
     "back_place": 0.3, "frame_colour": 1, "hat_hue": 0.55, "hat_value": 0.5,
 }  # fmt: skip
+SHORT_HAIRED_MAN = {"hair_length": 0.0, "male": 1.0}
 # What else a face needs, or must not have, for a factor to be seen.
 VISIBLE_WITH: dict[str, dict[str, float]] = {
     "frame_shape": {"glasses": CLEAR},
@@ -181,13 +166,13 @@ VISIBLE_WITH: dict[str, dict[str, float]] = {
     "back_turn": {"back_slope": 1.0},
     "back_place": {"back_clutter": 1.0},
     "cloth_hue": {"cloth_saturation": 0.8},
-    "bald": {"hair_length": 0.0, "male": 1.0},
-    "beard": {"hair_length": 0.0, "male": 1.0},
-    "moustache": {"hair_length": 0.0, "male": 1.0},
-    "stubble": {"hair_length": 0.0, "male": 1.0},
-    "tie": {"hair_length": 0.0, "male": 1.0},
-    "hairline": {"hair_length": 0.0, "male": 1.0},
     "earrings": {"hair_style": TIED},
+    "bald": SHORT_HAIRED_MAN,
+    "beard": SHORT_HAIRED_MAN,
+    "moustache": SHORT_HAIRED_MAN,
+    "stubble": SHORT_HAIRED_MAN,
+    "tie": SHORT_HAIRED_MAN,
+    "hairline": SHORT_HAIRED_MAN,
 }
 
 
