@@ -181,7 +181,7 @@ def play_drive(
 
 
 def bare_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No copy of CelebA anywhere, no network but the loopback, little CelebA, no waiting."""
+    """See the fixture of this name."""
     for name in HOMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(folder / "home"))

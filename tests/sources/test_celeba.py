@@ -2,53 +2,20 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.sources import loopback, shapes
+from tests.sources import shapes
 from tests.sources.loopback import COUNT, Answer, Loopback, Run, is_whole, part
 from vaelib import data
 from vaelib.sources import celeba
 from vaelib.support import paths
 
-
-@pytest.fixture(scope="module")
-def copy() -> shapes.Copy:
-    return shapes.procedural(loopback.COUNT)
-
-
-@pytest.fixture(autouse=True)
-def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loopback.bare_machine(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with loopback.serve() as server:
-        yield server
-
-
-@pytest.fixture
-def hub(
-    server: Loopback, copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Answer]:
-    return loopback.play_hub(server, copy, tmp_path / "hub", monkeypatch)
-
-
-@pytest.fixture
-def drive(
-    server: Loopback, copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Answer:
-    return loopback.play_drive(server, copy, tmp_path / "drive", monkeypatch)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return loopback.run_with(capsys)
+pytestmark = pytest.mark.usefixtures("bare_machine")
 
 
 # --- looking
@@ -74,76 +41,76 @@ def test_a_whole_copy_in_a_usual_place_is_linked_for_make_report(
     value: str,
     place: str,
     shape: Callable[[shapes.Copy, Path], Path],
-    copy: shapes.Copy,
+    small_celeba: shapes.Copy,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     run: Run,
 ) -> None:
     if variable:
         monkeypatch.setenv(variable, value if value[0] == "~" else str(tmp_path / value))
-    shape(copy, tmp_path / place)
+    shape(small_celeba, tmp_path / place)
     assert f"{tmp_path / place} holds all of CelebA" in run()
     assert paths.CELEBA.readlink() == tmp_path / place
     assert is_whole()
 
 
-def test_what_is_found_is_described(copy: shapes.Copy, run: Run) -> None:
-    shapes.torchvision(copy, paths.CELEBA)
+def test_what_is_found_is_described(small_celeba: shapes.Copy, run: Run) -> None:
+    shapes.torchvision(small_celeba, paths.CELEBA)
     assert f"{COUNT} of {COUNT}" in run()
 
 
 def test_all_of_celeba_that_is_prepared_already_counts(
-    copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    prepared = data.load(str(shapes.torchvision(copy, tmp_path / "copy"))).folder
+    prepared = data.load(str(shapes.torchvision(small_celeba, tmp_path / "copy"))).folder
     monkeypatch.setenv("CELEBA", str(prepared))
     assert f"{prepared} holds all of CelebA" in run()
 
 
 def test_the_newest_version_of_kaggles_copy_is_taken(
-    copy: shapes.Copy, tmp_path: Path, run: Run
+    small_celeba: shapes.Copy, tmp_path: Path, run: Run
 ) -> None:
     versions = tmp_path / "home/.cache/kagglehub/datasets" / celeba.KAGGLE / "versions"
     for number in ("2", "10", "9"):
-        shapes.kaggle(copy, versions / number)
+        shapes.kaggle(small_celeba, versions / number)
     run()
     assert paths.CELEBA.readlink().name == "10"
 
 
 def test_a_part_of_celeba_is_told_and_the_search_goes_on(
-    copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    monkeypatch.setenv("CELEBA", str(shapes.torchvision(copy, tmp_path / "torn")))
+    monkeypatch.setenv("CELEBA", str(shapes.torchvision(small_celeba, tmp_path / "torn")))
     (tmp_path / "torn/img_align_celeba/000001.jpg").unlink()
-    shapes.torchvision(copy, tmp_path / "home/.cache/torch/datasets/vision/celeba")
+    shapes.torchvision(small_celeba, tmp_path / "home/.cache/torch/datasets/vision/celeba")
     assert f"{tmp_path / 'torn'}: holds 69 of 70 images\n" in run()
     assert is_whole()
 
 
 def test_a_place_that_cannot_be_used_is_told_and_the_search_goes_on(
-    copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setenv("CELEBA", str(tmp_path / "gone"))
-    shapes.torchvision(copy, tmp_path / "home/.cache/torch/datasets/vision/celeba")
+    shapes.torchvision(small_celeba, tmp_path / "home/.cache/torch/datasets/vision/celeba")
     assert f"there is no {tmp_path / 'gone'}" in run()
     assert is_whole()
 
 
 def test_where_links_cannot_be_made_the_command_is_told_instead(
-    copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError("a privilege is not held")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    monkeypatch.setenv("CELEBA", str(shapes.torchvision(copy, tmp_path / "my faces")))
+    monkeypatch.setenv("CELEBA", str(shapes.torchvision(small_celeba, tmp_path / "my faces")))
     assert f"make report ARGS=\"--data '{tmp_path / 'my faces'}'\"" in run()
 
 
 def test_nothing_is_downloaded_where_a_copy_is(
-    hub: dict[str, Answer], server: Loopback, copy: shapes.Copy, run: Run
+    hub: dict[str, Answer], server: Loopback, small_celeba: shapes.Copy, run: Run
 ) -> None:
-    shapes.torchvision(copy, paths.CELEBA)
+    shapes.torchvision(small_celeba, paths.CELEBA)
     run("--agree")
     assert server.requests == []
 
@@ -162,9 +129,9 @@ def test_without_agreement_the_terms_are_shown_and_nobody_is_asked(
 
 
 def test_a_part_in_the_way_is_refused_and_left_as_it_is(
-    hub: dict[str, Answer], server: Loopback, copy: shapes.Copy, run: Run
+    hub: dict[str, Answer], server: Loopback, small_celeba: shapes.Copy, run: Run
 ) -> None:
-    shapes.torchvision(copy, paths.CELEBA)
+    shapes.torchvision(small_celeba, paths.CELEBA)
     (paths.CELEBA / "img_align_celeba/000001.jpg").unlink()
     said = run("--agree", code=2).splitlines()
     assert "holds 69 of 70 images; move it away first" in said[-1]

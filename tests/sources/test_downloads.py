@@ -3,14 +3,13 @@
 import errno
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huggingface_hub import constants, file_download
 
-from tests.sources import loopback, shapes
+from tests.sources import loopback
 from tests.sources.loopback import ABOUT, ZIP, Answer, Loopback, Run, is_whole, part
 from vaelib.sources import downloads
 from vaelib.support import paths
@@ -27,39 +26,7 @@ CONFIRM = """<!DOCTYPE html><html><body><p>Google Drive can't scan this file for
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
-@pytest.fixture(scope="module")
-def copy() -> shapes.Copy:
-    return shapes.procedural(loopback.COUNT)
-
-
-@pytest.fixture(autouse=True)
-def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loopback.bare_machine(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with loopback.serve() as server:
-        yield server
-
-
-@pytest.fixture
-def hub(
-    server: Loopback, copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Answer]:
-    return loopback.play_hub(server, copy, tmp_path / "hub", monkeypatch)
-
-
-@pytest.fixture
-def drive(
-    server: Loopback, copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Answer:
-    return loopback.play_drive(server, copy, tmp_path / "drive", monkeypatch)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    return loopback.run_with(capsys)
+pytestmark = pytest.mark.usefixtures("bare_machine")
 
 
 # --- Hugging Face
@@ -124,6 +91,7 @@ def test_files_that_the_hub_has_no_longer_are_not_kept(hub: dict[str, Answer], r
     assert is_whole()
 
 
+@pytest.mark.slow
 def test_a_slow_hub_is_waited_for(
     hub: dict[str, Answer], server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
@@ -235,6 +203,7 @@ def test_a_file_that_was_spoilt_since_it_came_is_brought_anew(drive: Answer, run
     assert is_whole()
 
 
+@pytest.mark.slow
 def test_a_slow_drive_is_waited_for(
     drive: Answer, server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

@@ -1,6 +1,7 @@
-"""Whatever shape a copy of CelebA comes in, it is found by looking and gives the same faces."""
+"""Sources are found and refused, and a copy of CelebA gives the same faces in any layout."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,25 @@ import pytest
 
 from tests.conftest import real, refusal
 from tests.sources import shapes
+from tests.sources.conftest import message_of
 from vaelib import data
 from vaelib.sources import annotations, inspect, layouts, prepare
 from vaelib.support import paths
 
+Make = Callable[..., Path]
 Shape = Callable[[shapes.Copy, Path], Path]
+
+
+def folder_of_names(folder: Path, names: list[str]) -> Path:
+    """Files with nothing in them but their names: finding does not decode."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+def numbered(count: int) -> list[str]:
+    return [f"{number:04}.jpg" for number in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +59,29 @@ def cached(path: Path, folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-@pytest.mark.parametrize("shape", shapes.SHAPES.values(), ids=shapes.SHAPES)
+def differing_shapes(copy: shapes.Copy, folder: Path) -> list[str]:
+    """The shapes of which another cache is made than of torchvision's layout."""
+    expected = cached(shapes.torchvision(copy, folder / "expected"), folder / "expected cache")
+    assert sorted(expected) == ["attributes.npy", "facts.json", "images.npy", "split.npy"]
+    assert b'"kind": "celeba"' in expected["facts.json"]
+    return [
+        name
+        for name, shape in shapes.SHAPES.items()
+        if cached(shape(copy, folder / name), folder / f"cache of {name}") != expected
+    ]
+
+
 def test_every_shape_of_the_same_faces_gives_the_same_cache_byte_for_byte(
-    shape: Shape, copy: shapes.Copy, tmp_path: Path
+    copy: shapes.Copy, tmp_path: Path
 ) -> None:
-    expected = cached(shapes.torchvision(copy, tmp_path / "expected"), tmp_path / "first")
-    found = cached(shape(copy, tmp_path / "copy"), tmp_path / "second")
-    assert sorted(found) == ["attributes.npy", "facts.json", "images.npy", "split.npy"]
-    assert found == expected
+    assert differing_shapes(copy, tmp_path) == []
 
 
-@pytest.mark.parametrize("shape", shapes.SHAPES.values(), ids=shapes.SHAPES)
+@pytest.mark.slow
 def test_every_shape_of_the_same_real_photos_gives_the_same_cache_byte_for_byte(
-    shape: Shape, part_of_celeba: shapes.Copy, tmp_path: Path
+    part_of_celeba: shapes.Copy, tmp_path: Path
 ) -> None:
-    expected = cached(shapes.torchvision(part_of_celeba, tmp_path / "expected"), tmp_path / "first")
-    assert cached(shape(part_of_celeba, tmp_path / "copy"), tmp_path / "second") == expected
-
-
-@pytest.mark.parametrize("shape", shapes.SHAPES.values(), ids=shapes.SHAPES)
-def test_every_shape_is_known_as_celeba(shape: Shape, copy: shapes.Copy, tmp_path: Path) -> None:
-    assert layouts.find(str(shape(copy, tmp_path / "copy"))).kind == "celeba"
+    assert differing_shapes(part_of_celeba, tmp_path) == []
 
 
 def test_a_bare_folder_gives_the_same_images_in_another_split(
@@ -78,30 +95,27 @@ def test_a_bare_folder_gives_the_same_images_in_another_split(
     np.testing.assert_array_equal(split, annotations.split_by_hash(sorted(copy.photos)))
 
 
-@pytest.mark.parametrize(
-    ("shape", "layout"),
-    [
-        (shapes.torchvision, "as torchvision unpacks it"),
-        (shapes.photos_themselves, "as torchvision unpacks it"),
-        (shapes.the_zip_itself, "in a zip"),
-        (shapes.drive, "in a zip"),
-        (shapes.kaggle, "as Kaggle packs it"),
-        (shapes.hugging_face, "in parquet shards, as Hugging Face keeps it"),
-        (shapes.bare, "in a folder"),
-    ],
-)
-def test_what_was_found_is_told(
-    shape: Shape, layout: str, copy: shapes.Copy, tmp_path: Path
-) -> None:
-    assert layouts.find(str(shape(copy, tmp_path / "copy"))).layout == layout
+def test_the_layout_is_described(copy: shapes.Copy, tmp_path: Path) -> None:
+    layouts_of = {
+        shapes.torchvision: "as torchvision unpacks it",
+        shapes.photos_themselves: "as torchvision unpacks it",
+        shapes.the_zip_itself: "in a zip",
+        shapes.drive: "in a zip",
+        shapes.kaggle: "as Kaggle packs it",
+        shapes.hugging_face: "in parquet shards, as Hugging Face keeps it",
+        shapes.bare: "in a folder",
+    }
+    for shape, layout in layouts_of.items():
+        path = shape(copy, tmp_path / shape.__name__)
+        assert layouts.find(str(path)).layout == layout, shape.__name__
 
 
-@pytest.mark.parametrize("shape", [shapes.kaggle, shapes.drive, shapes.hugging_face])
 def test_auto_finds_every_shape_in_the_place_for_celeba(
-    shape: Shape, copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copy: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "CELEBA", shape(copy, tmp_path / "celeba"))
-    assert len(layouts.find("auto").files) == 240
+    for shape in (shapes.kaggle, shapes.drive, shapes.hugging_face):
+        monkeypatch.setattr(paths, "CELEBA", shape(copy, tmp_path / shape.__name__))
+        assert len(layouts.find("auto").files) == 240, shape.__name__
 
 
 def test_auto_refuses_a_place_for_celeba_that_holds_something_else(
@@ -191,16 +205,15 @@ def test_a_part_of_celeba_with_the_lists_of_all_of_it_is_fine(
     assert faces.split.tolist() == np.array(copy.split)[kept].tolist()
 
 
-@pytest.mark.parametrize("word", ["attr", "partition"])
-def test_a_list_that_names_absent_images_is_refused(
-    word: str, copy: shapes.Copy, tmp_path: Path
-) -> None:
-    folder = shapes.kaggle(copy, tmp_path / "copy")
-    (folder / "img_align_celeba/img_align_celeba/000123.jpg").unlink()
-    [other] = [path for path in folder.glob("list_*") if word not in path.name]
-    other.unlink()
-    message = refusal(lambda: inspect.describe(layouts.find(str(folder))))
-    assert "names 000123.jpg, which is not among the 239 photos" in message
+def test_a_list_that_names_absent_images_is_refused(copy: shapes.Copy, tmp_path: Path) -> None:
+    for word in ("attr", "partition"):
+        folder = shapes.kaggle(copy, tmp_path / word)
+        (folder / "img_align_celeba/img_align_celeba/000123.jpg").unlink()
+        [other] = [path for path in folder.glob("list_*") if word not in path.name]
+        other.unlink()
+        source = layouts.find(str(folder))
+        message = message_of(inspect.describe, source)
+        assert "names 000123.jpg, which is not among the 239 photos" in message, word
 
 
 def test_an_attributes_csv_gives_any_folder_its_attributes(tmp_path: Path) -> None:
@@ -223,3 +236,188 @@ def test_an_attributes_csv_may_name_photos_in_subfolders(tmp_path: Path) -> None
     rows = [f"{'a' if k < 32 else 'b'}/{name},{k % 2}" for k, name in enumerate(names)]
     (tmp_path / "mine/attributes.csv").write_text("\n".join(["file,odd", *rows]))
     assert data.load(str(tmp_path / "mine")).where("odd").tolist() == [False, True] * 32
+
+
+# --- finding
+
+
+def test_auto_is_procedural_where_there_is_no_celeba(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "CELEBA", tmp_path / "celeba")
+    assert layouts.find("auto").kind == "synthetic"
+
+
+def test_auto_is_celeba_where_there_is_a_copy(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "CELEBA", celeba_folder(64))
+    source = layouts.find("auto")
+    assert (source.kind, source.name, len(source.files)) == ("celeba", "celeba", 64)
+
+
+def test_synthetic_is_procedural_even_beside_a_copy_of_celeba(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "CELEBA", celeba_folder(64))
+    assert layouts.find("synthetic").kind == "synthetic"
+
+
+def test_photos_are_found_in_subfolders_with_any_ending_in_any_case(tmp_path: Path) -> None:
+    odd = ["a/b/1.JPG", "2.jpeg", "3.PnG", "4.webp", "c/5.BMP", "6.tif", "7.TIFF"]
+    folder_of_names(tmp_path, numbered(60) + odd)
+    assert set(odd) < set(layouts.find(str(tmp_path)).files)
+
+
+def test_hidden_files_and_other_files_are_not_photos(tmp_path: Path) -> None:
+    folder_of_names(tmp_path, [*numbered(64), ".1.jpg", "._2.jpg", ".trash/3.jpg", "notes.txt"])
+    assert layouts.find(str(tmp_path)).files == tuple(numbered(64))
+
+
+def test_a_link_back_up_is_not_followed_for_ever(tmp_path: Path) -> None:
+    folder_of_names(tmp_path, numbered(64))
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(layouts.find(str(tmp_path)).files) == 64
+
+
+def test_files_are_sorted_and_carry_their_sizes(tmp_path: Path) -> None:
+    folder_of_names(tmp_path, ["z.jpg", "a/long.jpg", *numbered(62)])
+    source = layouts.find(str(tmp_path))
+    assert list(source.files) == sorted(source.files)
+    sizes = {file: stamp.size for file, stamp in zip(source.files, source.states, strict=True)}
+    assert sizes["a/long.jpg"] == len("a/long.jpg")
+
+
+def test_the_folder_that_all_photos_share_is_not_part_of_their_names(tmp_path: Path) -> None:
+    folder_of_names(tmp_path / "a/b", ["c/1.jpg", *numbered(64)])
+    assert layouts.find(str(tmp_path)).files == layouts.find(str(tmp_path / "a/b")).files
+
+
+def test_the_name_is_the_folders_with_only_safe_characters(tmp_path: Path) -> None:
+    names = {
+        "photos": "photos",
+        "My faces (2)": "My-faces-2",
+        "v1.0_b-c": "v1.0_b-c",
+        "顔": "photos",
+        "img_align_celeba+more": "celeba",
+        "0123456789abcdef0123456789abcdef01234567": "celeba",
+    }
+    for folder in names:
+        folder_of_names(tmp_path / folder, numbered(64))
+    assert {folder: layouts.find(str(tmp_path / folder)).name for folder in names} == names
+
+
+def test_a_link_gives_its_own_name_to_the_data(tmp_path: Path) -> None:
+    folder_of_names(tmp_path / "disk7", numbered(64))
+    (tmp_path / "faces").symlink_to(tmp_path / "disk7")
+    assert layouts.find(str(tmp_path / "faces")).name == "faces"
+
+
+# --- refusing
+
+
+def test_a_missing_path_is_refused_by_name(tmp_path: Path) -> None:
+    assert str(tmp_path / "gone") in refusal(lambda: layouts.find(str(tmp_path / "gone")))
+
+
+def test_a_file_that_is_neither_zip_nor_parquet_is_refused_as_a_file(tmp_path: Path) -> None:
+    photo = folder_of_names(tmp_path, ["1.jpg"]) / "1.jpg"
+    assert f"{photo} is a file" in refusal(lambda: layouts.find(str(photo)))
+
+
+def test_a_folder_without_photos_is_refused_with_the_endings_looked_for(tmp_path: Path) -> None:
+    folder_of_names(tmp_path, ["1.gif", "2.heic"])
+    assert ", ".join(layouts.PHOTO_SUFFIXES) in refusal(lambda: layouts.find(str(tmp_path)))
+
+
+def test_63_photos_are_too_few(tmp_path: Path) -> None:
+    folder_of_names(tmp_path, numbered(63))
+    assert re.search(r"holds 63 photos.* 64 ", refusal(lambda: layouts.find(str(tmp_path))))
+
+
+def test_an_unreadable_subfolder_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_of_names(tmp_path, [*numbered(64), "locked/1.jpg"])
+    scandir = os.scandir
+
+    def locked(folder: str) -> object:  # whoever may read everything cannot lock a real folder
+        if Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    message = refusal(lambda: layouts.find(str(tmp_path)))
+    assert str(tmp_path / "locked") in message
+    assert "Permission denied" in message
+
+
+# --- the split
+
+
+def test_the_split_follows_the_list(celeba_folder: Make) -> None:
+    split, origin = layouts.find(str(celeba_folder(84))).read_split()
+    assert split is not None
+    np.testing.assert_array_equal(split, [0] * 64 + [1, 2] * 10)
+    assert origin == "by list_eval_partition.txt"
+
+
+def test_without_lists_there_are_neither_attributes_nor_an_official_split(
+    celeba_folder: Make,
+) -> None:
+    folder = celeba_folder(64)
+    (folder / "list_attr_celeba.txt").unlink()
+    (folder / "list_eval_partition.txt").unlink()
+    source = layouts.find(str(folder))
+    assert source.read_attributes() == (None, ())
+    assert source.read_split() == (None, "by a hash of the file names")
+
+
+def test_a_copy_without_test_photos_is_split_by_name_and_says_why(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = celeba_folder(90)
+    monkeypatch.setattr(annotations, "CELEBA_SIZE", 90)  # so that the list may name absent photos
+    for photo in sorted((folder / "img_align_celeba").iterdir())[70:]:
+        photo.unlink()
+    split, origin = layouts.find(str(folder)).read_split()
+    assert split is None
+    assert "0 validation and 0 test photos of 70" in origin
+
+
+def whole_celeba(monkeypatch: pytest.MonkeyPatch, *split: int) -> None:
+    """Let CelebA have the size of a small copy."""
+    monkeypatch.setattr(annotations, "CELEBA_SIZE", sum(split))
+    monkeypatch.setattr(annotations, "CELEBA_SPLIT_SIZES", split)
+
+
+def test_all_of_celeba_must_be_split_as_published(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_celeba(monkeypatch, 70, 7, 7)
+    message = refusal(lambda: layouts.find(str(celeba_folder(84))).read_split())
+    assert "64 train, 10 validation, 10 test, and not into the published 70 / 7 / 7" in message
+
+
+def test_all_of_celeba_split_as_published_is_accepted(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_celeba(monkeypatch, 64, 10, 10)
+    split, _ = layouts.find(str(celeba_folder(84))).read_split()
+    assert split is not None
+
+
+def test_more_photos_than_celeba_has_are_not_celeba(
+    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_celeba(monkeypatch, 63, 10, 10)
+    folder = celeba_folder(84)
+    assert "84 photos and CelebA only 83" in refusal(lambda: layouts.find(str(folder)))
+
+
+def test_the_published_numbers_are_those_of_the_paper() -> None:
+    assert (annotations.CELEBA_SIZE, annotations.CELEBA_SPLIT_SIZES) == (
+        202_599,
+        (162_770, 19_867, 19_962),
+    )
+    assert sum(annotations.CELEBA_SPLIT_SIZES) == annotations.CELEBA_SIZE

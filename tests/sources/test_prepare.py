@@ -1,4 +1,4 @@
-"""Sources become files of faces as `vaelib.sources.prepare` says: whole, resumed, told apart."""
+"""Sources become caches of faces: resumed after an interruption, and named by a key."""
 
 import json
 import os
@@ -70,12 +70,12 @@ def test_broken_photos_are_left_out_and_named(
     folder = photo_folder(201, size=(24, 29))
     whole = images(prepared(folder, tmp_path / "whole"))
     break_photos(folder, 2)
-    some = prepared(folder, tmp_path / "some")
-    assert facts(some)["broken"] == ["000000.jpg (no image)", "000011.jpg (no image)"]
+    remaining = prepared(folder, tmp_path / "remaining")
+    assert facts(remaining)["broken"] == ["000000.jpg (no image)", "000011.jpg (no image)"]
     kept = [number for number in range(201) if number not in (0, 11)]
-    np.testing.assert_array_equal(images(some), whole[kept])
-    told = "left out 2 broken photos of 201: 000000.jpg (no image), 000011.jpg (no image)\n"
-    assert told in capsys.readouterr().err
+    np.testing.assert_array_equal(images(remaining), whole[kept])
+    message = "left out 2 broken photos of 201: 000000.jpg (no image), 000011.jpg (no image)\n"
+    assert message in capsys.readouterr().err
 
 
 def test_attributes_and_split_stay_with_their_faces_when_others_are_broken(
@@ -83,17 +83,17 @@ def test_attributes_and_split_stay_with_their_faces_when_others_are_broken(
 ) -> None:
     folder = celeba_folder(201)
     break_photos(folder / "img_align_celeba", 2)
-    some = prepared(folder, tmp_path / "some")
+    remaining = prepared(folder, tmp_path / "remaining")
     kept = [number for number in range(201) if number not in (0, 11)]
-    smiling = np.load(some / "attributes.npy")[:, 1]
+    smiling = np.load(remaining / "attributes.npy")[:, 1]
     assert smiling.tolist() == [number % 2 == 1 for number in kept]
-    assert np.load(some / "split.npy").tolist() == ([0] * 181 + [2, 1] * 10)[2:]
+    assert np.load(remaining / "split.npy").tolist() == ([0] * 181 + [2, 1] * 10)[2:]
 
 
 def test_one_percent_of_broken_photos_is_too_many(photo_folder: Make, tmp_path: Path) -> None:
     folder = photo_folder(100, size=(24, 29))
     break_photos(folder, 1)
-    message = refusal(lambda: prepared(folder, tmp_path / "some"))
+    message = refusal(lambda: prepared(folder, tmp_path / "remaining"))
     assert "1 of 100 photos cannot be decoded: 000000.jpg (no image);" in message
 
 
@@ -102,7 +102,7 @@ def test_many_broken_photos_are_named_by_the_first_three(
 ) -> None:
     folder = photo_folder(64, size=(24, 29))
     first, second, third, *_ = (f"{name} (no image)" for name in break_photos(folder, 5))
-    message = refusal(lambda: prepared(folder, tmp_path / "some"))
+    message = refusal(lambda: prepared(folder, tmp_path / "remaining"))
     assert f"5 of 64 photos cannot be decoded: {first}, {second}, {third}, ...;" in message
 
 
@@ -111,7 +111,7 @@ def test_a_list_is_refused_before_a_photo_is_decoded(
 ) -> None:
     folder = celeba_folder(64)
     edit(folder / "list_eval_partition.txt", 3, "000002.jpg 3")
-    refusal(lambda: prepared(folder, tmp_path / "some"))
+    refusal(lambda: prepared(folder, tmp_path / "remaining"))
     assert counted == []
 
 
@@ -181,9 +181,11 @@ def test_what_was_decoded_is_checked_before_it_is_gone_on_with(
     np.testing.assert_array_equal(images(tmp_path / "part"), whole)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> None:
     source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "few")
-    for number in range(2_000):
+    expected = [decode.decode(path) for path in sorted(source.iterdir())]
+    for number in range(1_000):
         os.link(source / f"{number % 64 + 1:06}.jpg", source / f"more{number:06}.jpg")
     cache = tmp_path / "cache"
     script = f"from vaelib import data; print(data.load({str(source)!r}).fingerprint)"
@@ -201,8 +203,11 @@ def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> N
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     cached = [folder for folder in cache.iterdir() if not folder.name.startswith(".")]
     assert len(cached) == 1
-    whole = prepared(source, tmp_path / "whole")
-    assert second.stdout.strip() == facts(whole)["fingerprint"]
+    assert second.stdout.strip() == facts(cached[0])["fingerprint"]
+    found = images(cached[0])
+    for number, name in enumerate(sorted(path.name for path in source.iterdir())):
+        original = int(name[:6]) - 1 if name[0] != "m" else int(name[4:10]) % 64
+        assert np.array_equal(found[number], expected[original]), name
 
 
 def test_many_photos_are_decoded_in_several_processes_to_the_same_bytes(
@@ -228,7 +233,7 @@ def test_blocks_end_where_their_bytes_are_many(
     assert len(blocks) > 4
 
 
-# --- the fingerprint
+# --- the key
 
 
 def folder_of_names(folder: Path, names: list[str]) -> Path:
@@ -244,92 +249,89 @@ def numbered(count: int) -> list[str]:
     return [f"{number:04}.jpg" for number in range(count)]
 
 
-def told_apart(folder: Path) -> str:
+def key_of(folder: Path) -> str:
     source = layouts.find(str(folder))
     return prepare.cache_key(source, len(source.files))
 
 
-def test_nothing_changed_gives_the_same_fingerprint(celeba_folder: Make) -> None:
+def test_nothing_changed_gives_the_same_key(celeba_folder: Make) -> None:
     folder = celeba_folder(64)
-    assert told_apart(folder) == told_apart(folder)
+    assert key_of(folder) == key_of(folder)
 
 
-def test_an_added_photo_gives_another_fingerprint(tmp_path: Path) -> None:
-    before = told_apart(folder_of_names(tmp_path, numbered(70)))
-    assert told_apart(folder_of_names(tmp_path, ["new.jpg"])) != before
+def test_an_added_photo_gives_another_key(tmp_path: Path) -> None:
+    before = key_of(folder_of_names(tmp_path, numbered(70)))
+    assert key_of(folder_of_names(tmp_path, ["new.jpg"])) != before
 
 
-def test_a_renamed_photo_gives_another_fingerprint(tmp_path: Path) -> None:
-    before = told_apart(folder_of_names(tmp_path, numbered(70)))
+def test_a_renamed_photo_gives_another_key(tmp_path: Path) -> None:
+    before = key_of(folder_of_names(tmp_path, numbered(70)))
     (tmp_path / "0001.jpg").rename(tmp_path / "0001b.jpg")
-    assert told_apart(tmp_path) != before
+    assert key_of(tmp_path) != before
 
 
-def test_a_photo_of_another_size_gives_another_fingerprint(tmp_path: Path) -> None:
-    before = told_apart(folder_of_names(tmp_path, numbered(1_000)))
+def test_a_photo_of_another_size_gives_another_key(tmp_path: Path) -> None:
+    before = key_of(folder_of_names(tmp_path, numbered(1_000)))
     (tmp_path / "0500.jpg").write_text("longer than before")
     os.utime(tmp_path / "0500.jpg", (0, 0))
-    assert told_apart(tmp_path) != before
+    assert key_of(tmp_path) != before
 
 
-def test_a_photo_changed_later_gives_another_fingerprint(tmp_path: Path) -> None:
-    before = told_apart(folder_of_names(tmp_path, numbered(1_000)))
+def test_a_photo_changed_later_gives_another_key(tmp_path: Path) -> None:
+    before = key_of(folder_of_names(tmp_path, numbered(1_000)))
     (tmp_path / "0500.jpg").write_text("0501.jpg")
-    assert told_apart(tmp_path) != before
+    assert key_of(tmp_path) != before
 
 
-def test_other_bytes_of_the_same_size_and_time_give_another_fingerprint(tmp_path: Path) -> None:
-    before = told_apart(folder_of_names(tmp_path, numbered(64)))
+def test_other_bytes_of_the_same_size_and_time_gives_another_key(tmp_path: Path) -> None:
+    before = key_of(folder_of_names(tmp_path, numbered(64)))
     (tmp_path / "0033.jpg").write_text("0034.jpg")
     os.utime(tmp_path / "0033.jpg", (0, 0))
-    assert told_apart(tmp_path) != before
+    assert key_of(tmp_path) != before
 
 
-@pytest.mark.parametrize("shape", [shapes.torchvision, shapes.kaggle, shapes.zip_in_folder])
-@pytest.mark.parametrize("word", ["attr", "partition"])
-def test_a_changed_list_gives_another_fingerprint(
-    shape: Callable[[shapes.Copy, Path], Path], word: str, tmp_path: Path
-) -> None:
-    folder = shape(shapes.procedural(64), tmp_path / "copy")
-    before = told_apart(folder)
-    [path] = folder.glob(f"list_*{word}*")
-    path.write_bytes(path.read_bytes() + b"\n")
-    assert told_apart(folder) != before
-
-
-@pytest.mark.parametrize("shape", [shapes.the_zip_itself, shapes.zip_of_kaggle])
-def test_one_other_photo_in_a_zip_gives_another_fingerprint(
-    shape: Callable[[shapes.Copy, Path], Path], tmp_path: Path
-) -> None:
+def test_a_changed_list_gives_another_key(tmp_path: Path) -> None:
     copy = shapes.procedural(64)
-    before = told_apart(shape(copy, tmp_path / "before"))
+    for shape in (shapes.torchvision, shapes.kaggle, shapes.zip_in_folder):
+        folder = shape(copy, tmp_path / shape.__name__)
+        for word in ("attr", "partition"):
+            before = key_of(folder)
+            [path] = folder.glob(f"list_*{word}*")
+            path.write_bytes(path.read_bytes() + b"\n")
+            assert key_of(folder) != before, (shape.__name__, word)
+
+
+def test_one_other_photo_in_a_zip_gives_another_key(tmp_path: Path) -> None:
+    copy = shapes.procedural(64)
     photo = bytearray(copy.photos["000040.jpg"])
     photo[-30] ^= 1
     changed = {**copy.photos, "000040.jpg": bytes(photo)}
     other = shapes.Copy(changed, copy.names, copy.attributes, copy.split)
-    assert told_apart(shape(other, tmp_path / "after")) != before
+    for shape in (shapes.the_zip_itself, shapes.zip_of_kaggle):
+        before = key_of(shape(copy, tmp_path / f"{shape.__name__} before"))
+        assert key_of(shape(other, tmp_path / f"{shape.__name__} after")) != before, shape.__name__
 
 
-def test_one_other_bit_in_a_shard_gives_another_fingerprint(tmp_path: Path) -> None:
+def test_one_other_bit_in_a_shard_gives_another_key(tmp_path: Path) -> None:
     folder = shapes.hugging_face(shapes.procedural(64), tmp_path / "copy")
-    before = told_apart(folder)
+    before = key_of(folder)
     shard = sorted(folder.rglob("*.parquet"))[0]
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    assert told_apart(folder) != before
+    assert key_of(folder) != before
 
 
-def test_another_version_of_pillow_gives_another_fingerprint(
+def test_another_version_of_pillow_gives_another_key(
     photo_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = photo_folder(64)
-    before = told_apart(folder)
+    before = key_of(folder)
     monkeypatch.setattr(PIL, "__version__", "0")
-    assert told_apart(folder) != before
+    assert key_of(folder) != before
 
 
-def test_procedural_faces_have_the_same_fingerprint_where_no_decoder_is_installed(
+def test_procedural_faces_have_the_same_key_where_no_decoder_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = layouts.find("synthetic")
@@ -339,13 +341,13 @@ def test_procedural_faces_have_the_same_fingerprint_where_no_decoder_is_installe
     assert prepare.cache_key(source, 10) == before
 
 
-def test_another_recipe_gives_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_recipe_gives_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     source = layouts.Source("synthetic", "synthetic", "drawn by a program")
     before = prepare.cache_key(source, 10)
     monkeypatch.setattr(prepare, "RECIPE", prepare.RECIPE + 1)
     assert prepare.cache_key(source, 10) != before
 
 
-def test_procedural_faces_are_told_apart_by_their_number() -> None:
+def test_procedural_faces_have_another_key_for_another_number() -> None:
     source = layouts.find("synthetic")
     assert prepare.cache_key(source, 10) != prepare.cache_key(source, 11)
