@@ -30,6 +30,7 @@ def speed(measured: list[dict[str, Any]]) -> str:
             f"{result['machine']['device']}, {result['machine']['cores']} cores",
             result["precision"],
             f"{result['images_per_second']:,.0f}",
+            _times(result["ratio_plain_loop"]),
             _times(result["ratio_tutorial"]),
             _times(result["ratio_pythae"]),
             f"{result['fraction_of_ceiling']:.0%}",
@@ -37,7 +38,7 @@ def speed(measured: list[dict[str, Any]]) -> str:
         )
         for result in measured
     ]
-    head = ("machine", "precision", "images/s", "tutorial loop", "pythae")
+    head = ("machine", "precision", "images/s", "plain loop", "tutorial loop", "pythae")
     return _markdown((*head, "of its fastest convolution", "of every convolution's best"), rows)
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(paths.ROOT))  # the benchmarks are not installed
 
 from benchmarks import ceiling, explore, outcome, peers, tables, training
 
-SMALL = ["--json", "--rounds", "1", "--images", "32", "--batch-size", "16", "--faces", "64"]
+SMALL = ["--json", "--rounds", "1", "--budget", "32", "--batch-size", "16", "--faces", "64"]
 
 
 def one_after_the_other(
@@ -78,7 +78,7 @@ def test_its_numbers_are_finite_and_positive(result: dict[str, Any]) -> None:
     assert all(sound(rate) for name, rate in rates.items() if name != "fastest")
     ceilings = {"ceiling", "ceiling_of_pixels", "ceiling_by_layer", "gflops"}
     assert {"one_model"} | ceilings < rates.keys()
-    assert (result["images"], result["batch_size"]) == (32, 16)
+    assert (result["budget"], result["batch_size"]) == (32, 16)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_ratio_is_the_median_of_the_rounds_and_a_missing_peer_has_none() -> No
         {"one_model": 1, "side_by_side": one, "tutorial": t, **limit, **rest} for one, t in pairs
     ]
     summary = outcome.summary(rounds)
-    assert summary["better_way"] == "side_by_side"
+    assert summary["better"] == "side_by_side"
     assert (summary["images_per_second"], summary["ratio_tutorial"]) == (20, 3)
     assert (summary["ratio_pythae"], summary["fraction_of_ceiling"]) == (None, 0.4)
 

@@ -47,6 +47,6 @@ def test_a_comment_in_every_file_makes_nothing_again(tmp_path: Path) -> None:
         file.write_text(file.read_text(encoding="utf-8") + "\n# A comment.\n", encoding="utf-8")
     before = make_everything(paths.ROOT, home)
     names = " ".join(before)
-    for kind in ("cache/", "model.safetensors", "classifier-", "measures/"):
+    for kind in ("cache/", "history.csv", "classifier-", "measures/"):
         assert kind in names
     assert make_everything(commented, home) == before

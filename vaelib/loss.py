@@ -1,4 +1,4 @@
-"""The loss in parts: reconstruction + lam x KL, and two readings of "z closer to the centre".
+"""The loss in parts: reconstruction + lam * KL, and two readings of "z closer to the centre".
 
 The scale matters more than any other choice here. The reconstruction is *averaged* over pixels,
 channels and images, in [-1, 1]; the KL divergence is *summed* over the latents and averaged over
@@ -49,43 +49,42 @@ def vae_loss(
     kl_reading: KLReading = "standard",
     weighting: Weighting = "fixed",
 ) -> LossParts:
-    """The negative evidence lower bound up to scale: reconstruction + lam x KL, in float32.
+    """The negative evidence lower bound up to scale: reconstruction + lam * KL, in float32.
 
     x and reconstruction: (n, 3, 64, 48) in [-1, 1]; mu and logvar: (n, latent).
 
-    kl_reading, what stands in the place of KL:
+    kl_reading: what is minimised in place of the KL divergence:
     - "standard": the divergence itself.
     - "plus_one": the divergence plus 1, as the original words it. A constant has no gradient, so
-      the weights end up the same to the last bit.
-    - "centre_pull": the divergence plus 1/2 sum mu^2, one more helping of the term that draws the
-      means to the centre.
+      training ends in the same weights to the last bit.
+    - "centre_pull": the divergence plus 1/2 sum mu^2: the term that pulls the means to the centre
+      counts twice.
 
-    weighting: "calibrated" puts `optimal_lam` of the error of this batch in the place of lam. That
-    has, up to scale, the gradient of D/2 log MSE + KL, the sigma-VAE's loss: Rybkin, Daniilidis
-    and Levine (2021), equation 9.
+    weighting: "calibrated" replaces lam by `optimal_lam` of this batch's error. Up to scale, that
+    has the gradient of D/2 log MSE + KL, the loss of the sigma-VAE: Rybkin, Daniilidis and Levine
+    (2021), equation 9.
     """
     mse = mean_squared_error(x, reconstruction)
     kl = kl_divergence(mu, logvar)
-    minimised = kl
+    regulariser = kl
     if kl_reading == "plus_one":
-        minimised = kl + 1
+        regulariser = kl + 1
     elif kl_reading == "centre_pull":
-        minimised = kl + 0.5 * mu.float().square().sum(dim=1).mean()
+        regulariser = kl + 0.5 * mu.float().square().sum(dim=1).mean()
+    weight: Tensor | float = lam
     if weighting == "calibrated":
-        weight: Tensor | float = optimal_lam(mse.detach(), x[0].numel())
-    else:
-        weight = lam
-    return LossParts(mse + weight * minimised, mse, kl)
+        weight = optimal_lam(mse.detach(), dimensions=x[0].numel())
+    return LossParts(mse + weight * regulariser, mse, kl)
 
 
 Number = TypeVar("Number", float, Tensor)
 
 
 def optimal_lam(mse: Number, dimensions: int) -> Number:
-    """The weight that a calibrated Gaussian decoder asks for: 2 x MSE / dimensions.
+    """The weight of a calibrated Gaussian decoder: 2 * MSE / dimensions.
 
-    A decoder of variance s2 makes the negative log likelihood SSE / (2 s2), so that lam = 2 s2 / D
-    on our scale; the calibrated s2 is the MSE itself. Rybkin, Daniilidis and Levine (2021).
+    With a decoder of variance s2 the negative log likelihood is SSE / (2 s2), which makes lam
+    2 s2 / D on our scale. Calibrated, s2 is the MSE itself. Rybkin, Daniilidis and Levine (2021).
     """
     return 2 * mse / dimensions
 
@@ -94,7 +93,7 @@ def calibrated_bits_per_dimension(mse: float, kl: float, dimensions: int) -> flo
     """Upper bound on the code length of an image, in bits per pixel and channel, on [-1, 1].
 
     (D/2 log(2 pi e MSE) + KL) / (D log 2): the negative ELBO with the decoder's variance set to
-    the MSE. It is a density's, so it may be negative; lower is better.
+    the MSE. Lower is better; being the code length of a density, it may be negative.
     """
     two_pi_e = torch.tensor(2 * torch.pi * torch.e)
     nats = 0.5 * dimensions * float(torch.log(two_pi_e * mse)) + kl

@@ -85,7 +85,7 @@ class Study:
     @property
     def lambda_models(self) -> tuple[str, ...]:
         """Names of the models on the curve over lambda, from the largest lambda down."""
-        names = [*HALF_DECADES] if PRESETS[self.preset].fine else []
+        names = [*HALF_DECADES] if PRESETS[self.preset].half_decades else []
         names += [name for name in SEVEN if name.startswith("lam-")]
         return tuple(sorted(names, key=lambda name: -ALL_EXPERIMENTS[name].lam))
 
