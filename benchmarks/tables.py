@@ -30,7 +30,7 @@ def speed(measured: list[dict[str, Any]]) -> str:
             f"{result['machine']['device']}, {result['machine']['cores']} cores",
             result["precision"],
             f"{result['images_per_second']:,.0f}",
-            _times(result["ratio_plain_loop"]),
+            _times(result.get("ratio_plain_loop")),
             _times(result["ratio_tutorial"]),
             _times(result["ratio_pythae"]),
             f"{result['fraction_of_ceiling']:.0%}",
