@@ -1,4 +1,4 @@
-"""What a model does is measured on held-out faces, once, and agrees with what is known of it."""
+"""A model is measured on held-out faces, once, and its measures agree with what is known of it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,7 +47,7 @@ def faces() -> FaceSet:
 
 @pytest.fixture
 def classifier() -> AttributeClassifier:
-    """One who can tell all but the last attribute, or says so."""
+    """An untrained one that passes for reliable on all but the last attribute."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = ClassifierNetwork(len(ATTRIBUTES) + 1).eval().requires_grad_(False)
@@ -61,7 +61,7 @@ def measure(
     """Measure a model on these faces with this classifier."""
     monkeypatch.setattr(paths, "RUNS", tmp_path)
 
-    def taken(
+    def measure_model(
         model: VAE,
         key: str = "run",
         generated: int = 12,
@@ -77,7 +77,7 @@ def measure(
         run.__dict__["model"] = model
         return evaluate.measure(run, faces, generated, seed=0)
 
-    return taken
+    return measure_model
 
 
 @pytest.fixture(scope="module")
@@ -85,55 +85,58 @@ def model() -> VAE:
     return new_model(EXPERIMENT)
 
 
-def estimate(measured: Measures, name: str) -> float:
-    return float(measured[name][0])
+def estimate(measures: Measures, name: str) -> float:
+    return float(measures[name][0])
 
 
-def test_every_measure_is_taken(measure: Callable[..., Measures], model: VAE) -> None:
-    assert set(MEASURES) <= set(measure(model))
+def test_every_measure_is_taken_with_its_replicates(
+    measure: Callable[..., Measures], model: VAE
+) -> None:
+    measures = measure(model)
+    assert set(MEASURES) <= set(measures)
+    assert {value.shape for value in measures.values()} == {(1 + REPLICATES,)}
 
 
-def test_a_single_colour_does_not_tell_how_hair_changes(
+def test_a_single_colour_does_not_measure_how_hair_changes(
     measure: Callable[..., Measures], model: VAE, classifier: AttributeClassifier
 ) -> None:
     only_gray = replace(classifier, auc=(0.9, 0.9, 0.7, 0.9, 0.7))
     assert set(MEASURES) - set(measure(model, classifier=only_gray)) == {"hair_travel"}
 
 
-def test_every_measure_has_its_replicates(measure: Callable[..., Measures], model: VAE) -> None:
-    assert {value.shape for value in measure(model).values()} == {(1 + REPLICATES,)}
-
-
-def test_only_what_the_judge_can_tell_is_counted(
-    measure: Callable[..., Measures], model: VAE
-) -> None:
+def test_only_reliable_attributes_are_counted(measure: Callable[..., Measures], model: VAE) -> None:
     counted = {name for name in measure(model) if name.startswith("frequency ")}
     assert counted == {f"frequency {name}" for name in ATTRIBUTES[:-1]}
 
 
 def test_groups_need_all_their_attributes(classifier: AttributeClassifier) -> None:
-    told = classifier.predict(torch.zeros(2, *IMAGE_SHAPE))
-    assert set(evaluate.group_memberships(classifier, told)) == {
+    prediction = classifier.predict(torch.zeros(2, *IMAGE_SHAPE))
+    assert set(evaluate.group_memberships(classifier, prediction)) == {
         "Eyeglasses",
         "Pale_Skin",
         "Fair_Hair",
     }
-    told_all = replace(classifier, auc=(0.9,) * len(ATTRIBUTES))
-    assert set(evaluate.group_memberships(told_all, told)) >= {"Female", "Pale_or_Fair_Female"}
+    reliable = replace(classifier, auc=(0.9,) * len(ATTRIBUTES))
+    assert set(evaluate.group_memberships(reliable, prediction)) >= {
+        "Female",
+        "Pale_or_Fair_Female",
+    }
 
 
 def test_error_and_kl_are_about_those_of_the_evaluation(
     measure: Callable[..., Measures], model: VAE, faces: FaceSet
 ) -> None:
-    taken, expected = measure(model), held_out_loss(model, faces.images[faces.test])
-    assert estimate(taken, "kl") == pytest.approx(expected.kl, rel=1e-5)
-    assert estimate(taken, "reconstruction") == pytest.approx(expected.reconstruction, rel=0.02)
+    measures, expected = measure(model), held_out_loss(model, faces.images[faces.test])
+    assert estimate(measures, "kl") == pytest.approx(expected.kl, rel=1e-5)
+    assert estimate(measures, "reconstruction") == pytest.approx(expected.reconstruction, rel=0.02)
 
 
-def test_the_error_asks_for_its_own_lambda(measure: Callable[..., Measures], model: VAE) -> None:
-    taken = measure(model)
-    expected = 2 * estimate(taken, "reconstruction") / (3 * 64 * 48)
-    assert estimate(taken, "optimal_lam") == pytest.approx(expected)
+def test_the_optimal_lambda_is_that_of_the_error(
+    measure: Callable[..., Measures], model: VAE
+) -> None:
+    measures = measure(model)
+    expected = 2 * estimate(measures, "reconstruction") / (3 * 64 * 48)
+    assert estimate(measures, "optimal_lam") == pytest.approx(expected)
 
 
 def test_the_untrained_network_does_not_count_in_the_mean_error_of_training(
@@ -149,20 +152,20 @@ def test_a_model_that_generates_the_held_out_faces_is_like_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(latent, "sample", lambda *_: to_float(faces.images[faces.test]))
-    taken = measure(model)
+    measures = measure(model)
     for share in ("asymmetry", "variety", "sharpness", "precision", "recall", "coverage"):
-        assert estimate(taken, share) == pytest.approx(1)
-    assert estimate(taken, "frechet") == pytest.approx(0, abs=1e-6)
+        assert estimate(measures, share) == pytest.approx(1)
+    assert estimate(measures, "frechet") == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("distance", [0.0, -1.0])
 def test_mean_square_mu_is_the_squared_distance_from_the_centre(
-    distance: float, measure: Callable[..., Measures]
+    measure: Callable[..., Measures],
 ) -> None:
     model = new_model(EXPERIMENT)
     torch.nn.init.zeros_(model.encoder.mu.weight)
-    torch.nn.init.constant_(model.encoder.mu.bias, distance)
-    assert estimate(measure(model), "mean_square_mu") == distance**2
+    for distance in (0.0, -1.0):
+        torch.nn.init.constant_(model.encoder.mu.bias, distance)
+        assert estimate(measure(model, f"at {distance}"), "mean_square_mu") == distance**2
 
 
 def test_only_held_out_faces_are_measured(
@@ -182,7 +185,25 @@ def test_measures_are_loaded_where_they_were_taken_before(
     before = measure(model)
     monkeypatch.setattr(latent, "decode", None)
     again = measure(model)
+    assert before.keys() == again.keys()
     assert all(torch.equal(before[name], again[name]) for name in before)
+
+
+def test_a_damaged_file_of_measures_is_measured_again(
+    measure: Callable[..., Measures],
+    model: VAE,
+    faces: FaceSet,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = measure(model)
+    (file,) = (tmp_path / faces.name / "measures").iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    again = measure(model)
+    assert all(torch.equal(before[name], again[name]) for name in before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(file) in line
+    assert "measured again" in line
 
 
 def test_other_numbers_of_faces_are_measured_anew(
@@ -195,22 +216,24 @@ def test_other_numbers_of_faces_are_measured_anew(
 # --- frequencies
 
 
-def told_of(probabilities: Tensor) -> Prediction:
+def predicted(probabilities: Tensor) -> Prediction:
     return Prediction(torch.zeros(0), probabilities, torch.zeros(0), torch.zeros(0))
 
 
-def test_a_judge_who_says_half_as_often_as_is_true_is_corrected(
+def test_frequencies_are_corrected_for_a_classifier_that_predicts_half_of_what_is_true(
     faces: FaceSet, classifier: AttributeClassifier
 ) -> None:
     reference = HeldOutFaces(faces, classifier)
     true = reference.attributes
     assert true is not None
-    reference.prediction = told_of((true / 2).float())
-    found = reference.frequencies(told_of(torch.full((50, len(ATTRIBUTES)), 0.2)))
+    reference.prediction = predicted((true / 2).float())
+    found = reference.frequencies(predicted(torch.full((50, len(ATTRIBUTES)), 0.2)))
     assert found[0].tolist() == pytest.approx([0.4] * len(ATTRIBUTES))
 
 
-def test_the_floor_is_near_no_distance(faces: FaceSet, classifier: AttributeClassifier) -> None:
+def test_two_halves_of_the_held_out_faces_are_close(
+    faces: FaceSet, classifier: AttributeClassifier
+) -> None:
     reference = HeldOutFaces(faces, classifier)
     assert abs(reference.real_distance_floor()) < 0.1 * float(
         reference.prediction.features.square().mean()

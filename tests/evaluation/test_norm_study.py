@@ -1,4 +1,4 @@
-"""What a norm costs agrees with models that are built so that the cost is known."""
+"""What a norm costs is measured right of models that are built so that the cost is known."""
 
 import math
 
@@ -17,7 +17,7 @@ CORNERS = 2 * 16 * 8 / (64 * 48)  # the share of an image that counts as backgro
 
 
 class Copying(VAE):
-    """A stand-in that draws `scale` times the image plus `shift`, by way of 9216 latents."""
+    """A model that reconstructs `scale` times the image plus `shift`, with 9216 latents."""
 
     def __init__(self, scale: float, shift: Tensor | float) -> None:
         super().__init__(1)
@@ -53,7 +53,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def by_hand(model: VAE, z: Tensor) -> Tensor:
-    """What the decoder draws where each norm is by the batch, written out."""
+    """What the decoder does where each norm is taken over the batch, written out."""
     x: Tensor = model.decoder.linear(z).unflatten(1, model.decoder.shape)
     for layer in model.decoder.convolutions:
         if isinstance(layer, nn.BatchNorm2d):
@@ -71,7 +71,7 @@ def model() -> VAE:
 
 @pytest.fixture
 def wide() -> VAE:
-    """Its encoder says N(0, 4) of any face, and its running averages are those of such latents."""
+    """Encodes any face as N(0, 4); its running averages are those of such latents."""
     model = new_model(Experiment(latent=LATENT, norm="batch"))
     with torch.no_grad():
         for layer in (model.encoder.mu, model.encoder.logvar):
@@ -85,12 +85,12 @@ def wide() -> VAE:
     return model.eval()
 
 
-# --- colours
+# --- errors of reconstructions
 
 
 def test_a_perfect_reconstruction_has_the_right_colours() -> None:
-    for off in norm_study.reconstruction_errors(Copying(1, 0), uint8_images(3)):
-        assert off.tolist() == [0] * (1 + REPLICATES)
+    for error in norm_study.reconstruction_errors(Copying(1, 0), uint8_images(3)):
+        assert error.tolist() == [0] * (1 + REPLICATES)
 
 
 def test_black_that_comes_back_white_is_off_by_the_whole_range() -> None:
@@ -102,9 +102,9 @@ def test_black_that_comes_back_white_is_off_by_the_whole_range() -> None:
 def test_white_corners_are_an_error_of_the_background() -> None:
     shift = torch.zeros(64, 48)
     shift[:16, :8] = shift[:16, -8:] = 2
-    off = norm_study.reconstruction_errors(Copying(1, shift), black(2))
-    assert off.background[0].item() == pytest.approx(100, abs=0.01)
-    assert off.whole[0].item() == pytest.approx(100 * CORNERS, abs=0.01)
+    errors = norm_study.reconstruction_errors(Copying(1, shift), black(2))
+    assert errors.background[0].item() == pytest.approx(100, abs=0.01)
+    assert errors.whole[0].item() == pytest.approx(100 * CORNERS, abs=0.01)
 
 
 def test_a_colour_cast_is_off_by_its_distance_in_lab() -> None:
@@ -118,32 +118,32 @@ def test_a_colour_cast_is_off_by_its_distance_in_lab() -> None:
 
 def test_colours_are_averaged_over_faces_in_each_replicate() -> None:
     images = torch.cat([black(3), 255 - black(1)])
-    off = norm_study.reconstruction_errors(
+    errors = norm_study.reconstruction_errors(
         Copying(0, 1), images
     )  # all white: three of four faces are off
     blacks = bootstrap.bootstrap_weights(4)[:, :3].sum(dim=1)
-    assert off.reconstruction.tolist() == pytest.approx((4 * blacks).tolist())
-    assert off.whole.tolist() == pytest.approx((100 * blacks).tolist(), abs=0.01)
+    assert errors.reconstruction.tolist() == pytest.approx((4 * blacks).tolist())
+    assert errors.whole.tolist() == pytest.approx((100 * blacks).tolist(), abs=0.01)
 
 
-# --- spread
+# --- ratios of variances
 
 
-def test_latents_that_made_the_running_averages_spread_as_these_say(wide: VAE) -> None:
-    spread = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
-    assert spread.encoded == pytest.approx([1] * 7, rel=0.01)
+def test_latents_that_made_the_running_variances_have_a_ratio_of_one(wide: VAE) -> None:
+    ratios = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
+    assert ratios.encoded == pytest.approx([1] * 7, rel=0.01)
 
 
-def test_draws_of_a_quarter_of_the_variance_spread_a_quarter_as_much(wide: VAE) -> None:
-    spread = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
-    assert spread.prior[0] == pytest.approx(0.25, rel=1e-4)
+def test_samples_of_a_quarter_of_the_variance_have_a_ratio_of_a_quarter(wide: VAE) -> None:
+    ratios = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
+    assert ratios.prior[0] == pytest.approx(0.25, rel=1e-4)
 
 
-def test_draws_of_smaller_variance_spread_less_in_every_layer(wide: VAE) -> None:
+def test_samples_of_smaller_variance_have_smaller_ratios_in_every_layer(wide: VAE) -> None:
     assert max(norm_study.variance_ratios(wide, uint8_images(COUNT), SEED).prior) < 0.9
 
 
-def test_the_spread_of_a_layer_is_the_median_over_its_channels(wide: VAE) -> None:
+def test_the_ratio_of_a_layer_is_the_median_over_its_channels(wide: VAE) -> None:
     first = batch_norms(wide)[0]
     assert first.running_var is not None
     first.running_var[:100] *= 1e6  # fewer than half of 256
@@ -152,30 +152,30 @@ def test_the_spread_of_a_layer_is_the_median_over_its_channels(wide: VAE) -> Non
     )
 
 
-def test_other_faces_than_those_averaged_spread_by_their_own_posteriors(wide: VAE) -> None:
+def test_ratios_follow_the_posteriors_of_the_faces(wide: VAE) -> None:
     with torch.no_grad():
         wide.encoder.logvar.bias.fill_(math.log(36))
-    spread = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
-    assert spread.encoded[0] == pytest.approx(9, rel=1e-4)
+    ratios = norm_study.variance_ratios(wide, uint8_images(COUNT), SEED)
+    assert ratios.encoded[0] == pytest.approx(9, rel=1e-4)
 
 
-def test_a_model_without_batch_norm_has_nothing_to_spread() -> None:
-    spread = norm_study.variance_ratios(new_model(Experiment(latent=LATENT)), uint8_images(2))
-    assert spread == ([], [])
+def test_a_model_without_batch_norm_has_no_ratios() -> None:
+    ratios = norm_study.variance_ratios(new_model(Experiment(latent=LATENT)), uint8_images(2))
+    assert ratios == ([], [])
 
 
-def test_looking_at_the_spread_leaves_the_model_as_it_was(wide: VAE) -> None:
+def test_taking_ratios_leaves_the_model_as_it_was(wide: VAE) -> None:
     before = state(wide)
     norm_study.variance_ratios(wide, uint8_images(4))
     assert same(state(wide), before)
 
 
-def test_nothing_goes_on_watching_the_model(wide: VAE) -> None:
+def test_no_hook_stays_on_the_model(wide: VAE) -> None:
     norm_study.variance_ratios(wide, uint8_images(4))
     assert not any(norm._forward_pre_hooks for norm in batch_norms(wide))
 
 
-# --- sampling by batch
+# --- sampling with the statistics of the batch
 
 
 def test_each_batch_is_normalised_by_its_own_mean_and_variance(model: VAE) -> None:
@@ -198,7 +198,7 @@ def test_without_batch_norm_the_faces_are_those_of_any_sample() -> None:
     torch.testing.assert_close(found, latent.sample(model, 3, SEED))
 
 
-def test_sampling_by_batch_is_the_same_at_every_call(model: VAE) -> None:
+def test_sampling_with_batch_statistics_is_the_same_at_every_call(model: VAE) -> None:
     first = norm_study.sample_with_batch_statistics(model, 4, SEED)
     torch.manual_seed(1)
     assert torch.equal(norm_study.sample_with_batch_statistics(model, 4, SEED), first)
@@ -211,21 +211,21 @@ def test_another_seed_draws_other_faces(model: VAE) -> None:
     assert not torch.equal(one, other)
 
 
-def test_faces_drawn_by_batch_carry_no_gradient(model: VAE) -> None:
+def test_faces_sampled_so_carry_no_gradient(model: VAE) -> None:
     assert not norm_study.sample_with_batch_statistics(model, 2).requires_grad
 
 
-def test_sampling_by_batch_leaves_the_running_averages(model: VAE) -> None:
+def test_sampling_with_batch_statistics_leaves_the_running_averages(model: VAE) -> None:
     before = state(model)
     norm_study.sample_with_batch_statistics(model, 4)
     assert same(state(model), before)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_sampling_by_batch_leaves_the_mode(model: VAE, training: bool) -> None:
-    model.train(training)
-    norm_study.sample_with_batch_statistics(model, 4)
-    assert {module.training for module in model.modules()} == {training}
+def test_sampling_with_batch_statistics_leaves_the_mode(model: VAE) -> None:
+    for training in (True, False):
+        model.train(training)
+        norm_study.sample_with_batch_statistics(model, 4)
+        assert {module.training for module in model.modules()} == {training}
 
 
 def test_a_failed_sampling_leaves_the_model_as_it_was(model: VAE) -> None:

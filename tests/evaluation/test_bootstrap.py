@@ -1,0 +1,74 @@
+"""Bootstrap replicates and intervals agree with what statistics says of them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vaelib.evaluation import bootstrap
+from vaelib.evaluation.bootstrap import REPLICATES, bootstrap_weights, constant, interval
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- weights and means
+
+
+def test_the_weights_of_every_replicate_sum_to_one() -> None:
+    for n in (1, 7, 300):
+        assert bootstrap_weights(n).sum(dim=1).tolist() == pytest.approx([1] * (1 + REPLICATES))
+
+
+def test_every_model_gets_the_same_replicates() -> None:
+    first = bootstrap_weights(20)
+    bootstrap_weights.cache_clear()
+    torch.manual_seed(1)
+    assert torch.equal(bootstrap_weights(20), first)
+
+
+def test_replicates_of_a_mean_spread_by_its_standard_error() -> None:
+    values = normal(200) * 5
+    standard_error = np.std(values.numpy(), ddof=1) / math.sqrt(200)
+    assert bootstrap.mean(values)[1:].std().item() == pytest.approx(standard_error, rel=0.12)
+
+
+def test_a_weighted_mean_counts_faces_as_far_as_they_belong() -> None:
+    values, weights = normal(30), normal(30, seed=1).abs()
+    expected = np.average(values.numpy(), weights=weights.numpy())
+    assert bootstrap.mean(values, weights)[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_mean_is_nan_only_where_nobody_of_the_group_was_drawn() -> None:
+    found = bootstrap.mean(torch.tensor([7.0, 1.0, 2.0]), torch.tensor([1.0, 0.0, 0.0]))
+    expected = [7.0 if row[0] > 0 else math.nan for row in bootstrap_weights(3)]
+    assert found.tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_constant_does_not_vary() -> None:
+    assert constant(2.5).tolist() == [2.5] * (1 + REPLICATES)
+
+
+# --- intervals
+
+
+def test_the_interval_of_one_seed_holds_the_middle_95_percent_of_its_replicates() -> None:
+    measure = normal(1 + REPLICATES).double()
+    low, high = np.percentile(measure[1:].numpy(), [2.5, 97.5])
+    assert interval([measure]) == pytest.approx((measure[0].item(), low, high))
+
+
+def test_the_interval_of_several_seeds_is_about_their_mean_by_its_standard_error() -> None:
+    values = normal(30).tolist()
+    found = interval([constant(value) for value in values])
+    half = 1.96 * np.std(values) / math.sqrt(30)
+    assert found.value == pytest.approx(np.mean(values))
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.15)
+
+
+def test_chance_in_faces_that_all_seeds_share_does_not_average_out() -> None:
+    measure = normal(1 + REPLICATES).double()
+    assert interval([measure] * 4) == pytest.approx(interval([measure]))
