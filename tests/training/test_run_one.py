@@ -7,26 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import refusal
-from vaelib.config import Experiment
+from tests.conftest import SMALL, refusal
 from vaelib.data import FaceSet
 from vaelib.training import run_one
 from vaelib.training.run_one import train_or_load
 from vaelib.training.runs import FINISHED, Run, run_folder, same_weights
 from vaelib.training.step import Execution
 
-SMALL = Experiment(latent=4, budget=96, batch_size=16)
 
-
-@pytest.fixture(scope="module")
-def trained(flat_faces: FaceSet, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train_or_load(SMALL, flat_faces, runs=tmp_path_factory.mktemp("runs"))
-
-
-def test_same_seed_ends_in_the_same_weights_bit_for_bit(
+def test_the_same_seed_ends_in_the_same_bits_and_leaves_the_global_random_state(
     trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
-    assert same_weights(trained, train_or_load(SMALL, flat_faces, runs=tmp_path))
+    before = torch.random.get_rng_state()
+    again = train_or_load(SMALL, flat_faces, runs=tmp_path)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert same_weights(trained, again)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -48,22 +43,14 @@ def test_another_seed_ends_in_other_weights(
 def test_adding_one_to_kl_changes_no_weight(
     trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
-    literal = train_or_load(replace(SMALL, kl_reading="plus_one"), flat_faces, runs=tmp_path)
-    assert literal.key != trained.key
-    assert same_weights(trained, literal)
+    with_one = train_or_load(replace(SMALL, kl_reading="plus_one"), flat_faces, runs=tmp_path)
+    assert with_one.key != trained.key
+    assert same_weights(trained, with_one)
 
 
 def test_centre_pull_changes_the_weights(trained: Run, flat_faces: FaceSet, tmp_path: Path) -> None:
     pulled = train_or_load(replace(SMALL, kl_reading="centre_pull"), flat_faces, runs=tmp_path)
     assert not same_weights(trained, pulled)
-
-
-def test_training_does_not_touch_the_global_random_state(
-    flat_faces: FaceSet, tmp_path: Path
-) -> None:
-    before = torch.random.get_rng_state()
-    train_or_load(SMALL, flat_faces, runs=tmp_path)
-    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_finished_run_is_loaded_and_not_trained_again(
@@ -104,9 +91,9 @@ def test_a_read_only_folder_is_refused_by_permission(flat_faces: FaceSet, tmp_pa
 
 def test_a_folder_that_cannot_be_written_is_refused(flat_faces: FaceSet, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("in the way")
-    told = refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path / "a file"))
-    assert "cannot write to" in told
-    assert "VAELIB_RUNS" in told
+    message = refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path / "a file"))
+    assert "cannot write to" in message
+    assert "VAELIB_RUNS" in message
 
 
 def test_a_full_disk_at_the_end_keeps_the_checkpoints(
@@ -117,7 +104,7 @@ def test_a_full_disk_at_the_end_keeps_the_checkpoints(
 
     with monkeypatch.context() as patched:
         patched.setattr(run_one, "finish", full)
-        told = refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path))
-    assert "No space left on device; make room" in told
+        message = refusal(lambda: train_or_load(SMALL, flat_faces, runs=tmp_path))
+    assert "No space left on device; make room" in message
     assert list(run_folder(SMALL, flat_faces, tmp_path).glob("checkpoint-*"))
     assert same_weights(train_or_load(SMALL, flat_faces, runs=tmp_path), trained)

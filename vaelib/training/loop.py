@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ from vaelib.loss import vae_loss
 from vaelib.model import VAE
 from vaelib.support import progress
 from vaelib.training import checkpoints
-from vaelib.training.checkpoints import TrainingState
+from vaelib.training.checkpoints import MeanLoss, TrainingState, mean_over
 from vaelib.training.runs import HistoryRow
 from vaelib.training.step import Execution, training_step, without_compile
 
@@ -40,181 +39,205 @@ def fit(
 ) -> None:
     """Train the state in place until its budget of images is seen. `execution` is resolved.
 
-    Raises FloatingPointError, naming the step, when a loss is not finite; nothing of it is kept.
-    The first Ctrl-C stops after the present step, with a checkpoint, as a KeyboardInterrupt.
+    Raises FloatingPointError, naming the step, when a loss is not finite; that step is in no
+    checkpoint. The first Ctrl-C stops after the present step, with a checkpoint, as a
+    KeyboardInterrupt.
     """
     device = next(state.model.parameters()).device
-    validation = faces.images[evenly_spaced(faces.validation, CURVE_FACES)]
-    stage_length = max(1, math.ceil(experiment.budget / STAGES))
-    if not state.history:
-        state.history.append(
-            HistoryRow(0, "validation", 0, *held_out_loss(state.model, validation), 0.0, 0.0)
-        )
-    before = state.seconds
-    started = time.perf_counter()
-    pending: list[Tensor] = []  # losses that stay on the device until somebody needs them
-    sizes: list[int] = []
+    recorder = HistoryRecorder(state, experiment, faces, checkpoint_writer)
     with (
         training_step(state.model, state.optimizer, experiment, execution) as step,
         _interrupts_between_steps() as interrupted,
     ):
-        for batch in batches(experiment, faces, device, state.seen):
-            pending.append(step(batch.images, batch.mirrored, batch.noise))
-            sizes.append(len(batch.images))
-            state.seen += len(batch.images)
-            state.steps += 1
-            finished = state.seen == experiment.budget
-            stage_ends = finished or state.seen >= state.stage + stage_length
-            keep = not finished and (
-                batch.ends_epoch or checkpoint_writer.is_due() or interrupted()
-            )
-            if stage_ends or keep:
-                _settle(state, experiment, pending, sizes, checkpoint_writer)
-                state.seconds = before + time.perf_counter() - started
+        for batch in batches(experiment, faces, device, state.images_seen):
+            losses = step(batch.images, batch.mirrored, batch.noise)
+            recorder.add(losses, len(batch.images))
+
+            finished = state.images_seen == experiment.budget
+            stop = interrupted() and not finished
+            stage_ends = finished or recorder.stage_is_full()
+            checkpoint_due = stop or batch.ends_epoch or checkpoint_writer.is_due()
             if stage_ends:
-                _end_stage(state, batch.epoch, validation)
-                before, started = state.seconds, time.perf_counter()
-            if keep:
-                checkpoint_writer.keep(state)
-            if interrupted() and not finished:
+                recorder.end_stage(batch.epoch)
+            if checkpoint_due and not finished:
+                recorder.collect()
+                checkpoint_writer.write(state)
+            if stop:
                 raise KeyboardInterrupt(
-                    f"stopped after {state.seen:,} images, which are kept: "
+                    f"stopped after {state.images_seen:,} images, which are kept: "
                     "the same command goes on from there"
                 )
-            latest = state.history[-1]
-            watch(state.seen, batch.epoch, latest.reconstruction + experiment.lam * latest.kl)
+            watch(state.images_seen, batch.epoch, state.history[-1].loss)
 
 
-def _settle(
-    state: TrainingState,
-    experiment: Experiment,
-    pending: list[Tensor],
-    sizes: list[int],
-    checkpoint_writer: "CheckpointWriter",
-) -> None:
-    """Bring the losses of the last steps to the state, all of which have to be finite."""
-    first = state.steps - len(pending) + 1
-    for back, ((total, mse, kl), n) in enumerate(
-        zip(torch.stack(pending).tolist(), sizes, strict=True)
-    ):
-        if not math.isfinite(total):
-            raise FloatingPointError(
-                f"the loss is not finite at step {first + back} (mean squared error {mse:g}, "
-                f"KL {kl:g}, learning rate {experiment.learning_rate:g}); {checkpoint_writer.told()}; "
-                "a lower learning rate may help"
-            )
-        state.losses.append([mse, kl, n])
-    pending.clear()
-    sizes.clear()
+class HistoryRecorder:
+    """Brings the losses of the steps, and the time they took, to the history of a state."""
 
+    def __init__(
+        self,
+        state: TrainingState,
+        experiment: Experiment,
+        faces: FaceSet,
+        checkpoint_writer: "CheckpointWriter",
+    ) -> None:
+        self.state = state
+        self.experiment = experiment
+        self.checkpoint_writer = checkpoint_writer
+        self.validation = faces.images[evenly_spaced(faces.validation, CURVE_FACES)]
+        self.stage_length = max(1, math.ceil(experiment.budget / STAGES))
+        # Losses stay on the device until they are needed, so that no step waits for it.
+        self.pending: list[Tensor] = []
+        self.pending_n: list[int] = []
+        if not state.history:
+            self._append(0, "validation", self._validation_loss(), 0.0)
+        self.started = time.perf_counter() - state.seconds
 
-def _end_stage(state: TrainingState, epoch: int, validation: Tensor) -> None:
-    """Two rows of the history: the mean over this stage's images, and validation faces now."""
-    seen = state.seen - state.stage
-    mse = math.fsum(mse * n for mse, _, n in state.losses) / seen
-    kl = math.fsum(kl * n for _, kl, n in state.losses) / seen
-    earlier = state.history[-1].seconds
-    rate = seen / max(state.seconds - earlier, 1e-9)
-    with without_compile():
-        held_out = held_out_loss(state.model, validation)
-    for split, (error, divergence) in (("train", (mse, kl)), ("validation", held_out)):
-        state.history.append(
-            HistoryRow(epoch, split, state.seen, error, divergence, state.seconds, rate)
-        )
-    state.stage = state.seen
-    state.losses = []
+    def add(self, losses: Tensor, n: int) -> None:
+        """Note a step on n images: its losses (3,), in the order of `LossParts`."""
+        self.pending.append(losses)
+        self.pending_n.append(n)
+        self.state.images_seen += n
+        self.state.steps += 1
+
+    def stage_is_full(self) -> bool:
+        return self.state.images_seen >= self.state.stage_start + self.stage_length
+
+    def collect(self) -> None:
+        """Bring the pending losses to the state. Raises FloatingPointError: all must be finite."""
+        if not self.pending:
+            return
+        rows: list[list[float]] = torch.stack(self.pending).tolist()  # waits for the device
+        first_step = self.state.steps - len(rows) + 1
+        for i, (n, row) in enumerate(zip(self.pending_n, rows, strict=True)):
+            losses = MeanLoss(n, *row)
+            if not math.isfinite(losses.loss):
+                raise FloatingPointError(
+                    f"the loss is not finite at step {first_step + i} (mean squared error "
+                    f"{losses.reconstruction:g}, KL {losses.kl:g}, learning rate "
+                    f"{self.experiment.learning_rate:g}); {self.checkpoint_writer.describe_last()};"
+                    " a lower learning rate may help"
+                )
+            self.state.stage_losses.append(losses)
+        self.pending.clear()
+        self.pending_n.clear()
+        self.state.seconds = time.perf_counter() - self.started
+
+    def end_stage(self, epoch: int) -> None:
+        """Two rows of the history: the mean over this stage's images, and validation faces now."""
+        self.collect()
+        state = self.state
+        training = mean_over(state.stage_losses)
+        rate = training.n / max(state.seconds - state.history[-1].seconds, 1e-9)
+        self._append(epoch, "train", training, rate)
+        with without_compile():
+            self._append(epoch, "validation", self._validation_loss(), rate)
+        state.stage_start = state.images_seen
+        state.stage_losses = []
+        self.started = time.perf_counter() - state.seconds  # without the evaluation
+
+    def _validation_loss(self) -> MeanLoss:
+        return held_out_loss(self.state.model, self.validation, self.experiment)
+
+    def _append(self, epoch: int, split: str, mean: MeanLoss, rate: float) -> None:
+        _, loss, reconstruction, kl = mean
+        seen, seconds = self.state.images_seen, self.state.seconds
+        row = HistoryRow(epoch, split, seen, loss, reconstruction, kl, seconds, rate)
+        self.state.history.append(row)
 
 
 class CheckpointWriter:
-    """Writes checkpoints of one run aside, while training goes on."""
+    """Writes the checkpoints of one run in a thread of its own, while training goes on.
+
+    A checkpoint that cannot be written is reported in a line; training goes on without it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.last = time.monotonic()
-        self.kept = -1  # images seen at the newest checkpoint on disk
-        self.writer = ThreadPoolExecutor(1)
+        self.last_write = time.monotonic()
+        self.thread = ThreadPoolExecutor(1)
         self.writing: Future[None] | None = None
 
     def is_due(self) -> bool:
-        return time.monotonic() - self.last > CHECKPOINT_SECONDS
+        return time.monotonic() - self.last_write > CHECKPOINT_SECONDS
 
-    def keep(self, state: TrainingState) -> None:
-        """Copy the state now and write it behind the scenes."""
+    def write(self, state: TrainingState) -> None:
+        """Copy the state now and write it in the background."""
         self.wait()
-        self.last = time.monotonic()
-        self.writing = self.writer.submit(self._write, checkpoints.frozen(state), state.seen)
+        self.last_write = time.monotonic()
+        self.writing = self.thread.submit(
+            checkpoints.save, self.folder, checkpoints.snapshot(state)
+        )
 
     def wait(self) -> None:
-        """Return when nothing is being written any more.
-
-        A checkpoint that cannot be written is said in a line; training goes on without it.
-        """
+        """Return when nothing is being written any more."""
         try:
             if self.writing:
                 self.writing.result()
         except OSError as error:
             print(
-                f"a checkpoint cannot be written to {self.folder}: {error.strerror}; {self.told()}",
+                f"a checkpoint cannot be written to {self.folder}: {error.strerror}; "
+                f"{checkpoints.describe_last(self.folder)}",
                 file=sys.stderr,
             )
         self.writing = None
 
-    def told(self) -> str:
-        """What is left on disk, in words."""
-        if self.kept < 0:
-            return "no checkpoint is kept"
-        return f"the last checkpoint, after {self.kept:,} images, is kept in {self.folder}"
+    def describe_last(self) -> str:
+        """Which checkpoint there is to go on from, in words."""
+        self.wait()
+        return checkpoints.describe_last(self.folder)
 
-    def _write(self, arrays: checkpoints.Arrays, seen: int) -> None:
-        checkpoints.save(self.folder, arrays, seen)
-        self.kept = seen
+    def close(self) -> None:
+        """Wait and end the thread."""
+        self.wait()
+        self.thread.shutdown()
 
 
 @contextmanager
 def _interrupts_between_steps() -> Iterator[Callable[[], bool]]:
     """Ctrl-C only makes the yielded function true; a second one interrupts at once."""
-    asked = False
+    interrupted = False
 
-    def ask(*_: object) -> None:
-        nonlocal asked
-        if asked:
+    def handle(*_: object) -> None:
+        nonlocal interrupted
+        if interrupted:
             raise KeyboardInterrupt
-        asked = True
+        interrupted = True
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # signals come to the main thread alone
         return
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, handle)
     try:
-        yield lambda: asked
+        yield lambda: interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-class Evaluation(NamedTuple):
-    """What a model reaches on faces it may not have seen, in float32."""
-
-    reconstruction: float  # mean squared error, with z drawn from the posterior as in training
-    kl: float  # nats
-
-
 @torch.no_grad()
-def held_out_loss(model: VAE, images: Tensor) -> Evaluation:
-    """Both parts of the loss on these uint8 images (n, 3, 64, 48), unmirrored, in evaluation mode.
+def held_out_loss(model: VAE, images: Tensor, experiment: Experiment) -> MeanLoss:
+    """The experiment's loss on uint8 images (n, 3, 64, 48), unmirrored, in evaluation mode.
 
-    z is drawn as in training, from noise that is the same in every call, so that the numbers can be
-    compared with the training loss and with each other.
+    In float32. z is drawn from the posterior as in training, but from noise that is the same in
+    every call, so that the numbers can be compared with the training loss and with each other.
     """
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(2, dtype=torch.float64)
+    parts = []
     for batch in images.split(EVALUATION_BATCH):
         x = to_float(batch.to(device))
         noise = torch.randn(len(batch), model.latent, generator=generator).to(device)
         reconstruction, mu, logvar = model(x, noise)
-        losses = vae_loss(x, reconstruction, mu, logvar, lam=0.0)
-        total += len(batch) * torch.stack([losses.reconstruction, losses.kl]).double().cpu()
+        losses = vae_loss(
+            x,
+            reconstruction,
+            mu,
+            logvar,
+            lam=experiment.lam,
+            kl_reading=experiment.kl_reading,
+            weighting=experiment.weighting,
+        )
+        parts.append(MeanLoss(len(batch), *torch.stack(losses).tolist()))
     model.train(was_training)
-    return Evaluation(*(total / len(images)).tolist())
+    return mean_over(parts)

@@ -4,7 +4,7 @@ Needs torch, numpy and safetensors alone, for a GPU machine or a cluster job.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,26 +27,28 @@ def train_or_load(
 ) -> Run:
     """The finished run of this experiment on these faces; trained now if it is not there yet.
 
-    It lies in <runs>/<faces.name>/<key>, see `vaelib.training.runs.run_folder`. What an interruption left is
-    gone on with; where another process trains the same run, this one waits for it and loads.
+    Its folder is that of `vaelib.training.runs.run_folder`. An interrupted training is resumed;
+    where another process trains the same run, this one waits for its end and loads it. `label`
+    names the model in the progress display.
     Raises InputError where the folder cannot be written to.
     """
     folder = run_folder(experiment, faces, runs)
+    label = label or folder.name
     finished = load_if_finished(folder)
     if finished:
         return finished
-    with _writing(folder, label or folder.name):
+    with _writing_alone(folder, label):
         finished = load_if_finished(folder)
         if finished:
             return finished
         (folder / FINISHED).unlink(missing_ok=True)  # of a damaged run
-        _train_into(folder, experiment, faces, label or folder.name, execution or Execution())
+        _train_into(folder, experiment, faces, label, execution or Execution())
     return load(folder)
 
 
 @contextmanager
-def _writing(folder: Path, label: str) -> Iterator[None]:
-    """Nobody else trains this run meanwhile; whatever cannot be written is an InputError."""
+def _writing_alone(folder: Path, label: str) -> Iterator[None]:
+    """No other process trains this run meanwhile; whatever cannot be written is an InputError."""
     waiting = f"another process trains {label}; waiting for its end"
     with ExitStack() as stack:
         try:
@@ -67,13 +69,12 @@ def _train_into(
     execution = execution.resolved(device)
     state = checkpoints.initial_state(experiment, device)
     checkpoints.restore(folder, state)
-    checkpoint_writer = CheckpointWriter(folder)
-    try:
-        with progress.watching(label, experiment.budget) as watch:
-            fit(state, experiment, faces, execution, watch, checkpoint_writer)
-    finally:
-        checkpoint_writer.wait()
-    told = {"faces": faces.name, "kind": faces.kind, "fingerprint": faces.fingerprint}
-    environment = {**provenance.environment(device), **told, **asdict(execution)}
+    with (
+        closing(CheckpointWriter(folder)) as checkpoint_writer,
+        progress.watching(label, experiment.budget) as watch,
+    ):
+        fit(state, experiment, faces, execution, watch, checkpoint_writer)
+    data = {"faces": faces.name, "kind": faces.kind, "fingerprint": faces.fingerprint}
+    environment = {**provenance.environment(device), **data, **asdict(execution)}
     finish(folder, experiment, state.history, environment, state.model.state_dict())
     checkpoints.remove(folder)

@@ -1,8 +1,8 @@
 """What a training run leaves: a folder that explains itself, complete and portable.
 
-experiment.json, history.csv, environment.json, model.npz (the weights, without pickle), and last
-of all finished.json, the marker that also holds the checksums of the others. A folder trained on
-another machine is accepted where its name, the run's key, is the one that is asked for.
+experiment.json, history.csv, environment.json, model.safetensors (the weights), and last of all
+finished.json, the marker that also holds the checksums of the others. A folder trained on another
+machine is accepted where its name, the run's key, is the same.
 """
 
 import csv
@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -26,15 +27,13 @@ from vaelib.training import hardware
 from vaelib.training.fast_layers import accelerate
 
 FINISHED = "finished.json"
-EXPERIMENT, ENVIRONMENT, HISTORY, MODEL = (
-    "experiment.json",
-    "environment.json",
-    "history.csv",
-    "model.npz",
-)
+EXPERIMENT = "experiment.json"
+ENVIRONMENT = "environment.json"
+HISTORY = "history.csv"
+MODEL = "model.safetensors"
 
-# What a run's folder is named by besides its experiment and its faces. Raise it, with a line on what
-# changed, whenever training ends in other weights.
+# Part of each run's key, beside its experiment and its faces. Raise it, with a line on what
+# changed, whenever training ends in other weights; tests/training/test_recipe.py notices that.
 RECIPE = 1  # the first that is numbered
 
 
@@ -44,6 +43,7 @@ class HistoryRow(NamedTuple):
     epoch: int
     split: str  # "train" or "validation"
     images_seen: int
+    loss: float  # what is minimised
     reconstruction: float  # mean squared error
     kl: float  # nats
     seconds: float  # of training so far, evaluations left out
@@ -66,8 +66,7 @@ class Run:
     def model(self) -> VAE:
         """The trained network in evaluation mode, on the device at hand, without gradients."""
         model = VAE(self.experiment.latent, self.experiment.norm)
-        arrays = files.read_arrays(self.folder / MODEL)
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        model.load_state_dict(safetensors.torch.load_file(self.folder / MODEL))
         return accelerate(model).to(hardware.pick_device()).eval().requires_grad_(False)
 
     def curve(self, split: str) -> list[HistoryRow]:
@@ -89,11 +88,11 @@ def is_finished(experiment: Experiment, faces: FaceSet, runs: Path | None = None
     return (run_folder(experiment, faces, runs) / FINISHED).exists()
 
 
-def same_weights(one: Run, other: Run) -> bool:
+def same_weights(first: Run, second: Run) -> bool:
     """Whether two runs ended in the same weights, bit for bit."""
-    first, second = one.model.state_dict(), other.model.state_dict()
-    return first.keys() == second.keys() and all(
-        torch.equal(first[name], second[name]) for name in first
+    weights, others = first.model.state_dict(), second.model.state_dict()
+    return weights.keys() == others.keys() and all(
+        torch.equal(weights[name], others[name]) for name in weights
     )
 
 
@@ -108,8 +107,9 @@ def finish(
     files.write_json(folder / EXPERIMENT, asdict(experiment))
     files.write_json(folder / ENVIRONMENT, dict(environment))
     files.write_text(folder / HISTORY, _as_csv(history))
-    arrays = {name: weight.contiguous().cpu().numpy() for name, weight in weights.items()}
-    files.write_arrays(folder / MODEL, arrays)
+    plain = {name: weight.contiguous().cpu() for name, weight in weights.items()}
+    with files.atomic_write(folder / MODEL) as aside:
+        aside.write_bytes(safetensors.torch.save(plain, {"format": "pt"}))
     names = (EXPERIMENT, ENVIRONMENT, HISTORY, MODEL)
     checksums = {name: files.checksum(folder / name) for name in names}
     files.write_json(folder / FINISHED, {"images_seen": experiment.budget, "sha256": checksums})
@@ -121,19 +121,19 @@ def load(folder: Path) -> Run:
     Raises ValueError, with the file's name, where one is missing or not as it was written.
     """
     try:
-        told = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
-        for name, checksum in told["sha256"].items():
+        marker = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
+        for name, checksum in marker["sha256"].items():
             if files.checksum(folder / name) != checksum:
                 raise ValueError(f"{folder / name} is not as it was written")
-        kept = json.loads((folder / EXPERIMENT).read_text(encoding="utf-8"))
+        settings = json.loads((folder / EXPERIMENT).read_text(encoding="utf-8"))
         history = _from_csv((folder / HISTORY).read_text(encoding="utf-8"))
-        return Run(folder, Experiment(**kept), history)
+        return Run(folder, Experiment(**settings), history)
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder} is not a whole run: {error}") from error
 
 
 def load_if_finished(folder: Path) -> Run | None:
-    """The run in this folder; None, said in a line where it is damaged, if it must be trained."""
+    """The run in this folder; None where it must be trained, with a line if it is damaged."""
     if not (folder / FINISHED).exists():
         return None
     try:
@@ -152,8 +152,8 @@ def _as_csv(history: list[HistoryRow]) -> str:
 
 
 def _from_csv(text: str) -> list[HistoryRow]:
-    kinds = HistoryRow.__annotations__
+    types = HistoryRow.__annotations__
     return [
-        HistoryRow(**{name: kinds[name](value) for name, value in line.items()})
+        HistoryRow(**{name: types[name](value) for name, value in line.items()})
         for line in csv.DictReader(io.StringIO(text))
     ]
