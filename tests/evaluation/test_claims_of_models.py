@@ -97,7 +97,7 @@ def measured(
     """Measures of a stand-in as if it had come out of a training run; taken once for all tests."""
 
     def measure(kind: type[StandIn]) -> Measures:
-        row = HistoryRow(1, "validation", 64, 0.1, kl=1, seconds=1, images_per_second=64)
+        row = HistoryRow(1, "validation", 64, 0.1, 0.1, kl=1, seconds=1, images_per_second=64)
         run = Run(Path(kind.__name__), Experiment(latent=LATENT), [row])
         run.__dict__["model"] = kind(to_float(small.faces.images[small.faces.train]))
         with pytest.MonkeyPatch.context() as patch:

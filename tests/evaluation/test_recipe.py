@@ -173,7 +173,9 @@ def measure_numbers() -> dict[str, list[float]]:
 
 def measured(faces: FaceSet, classifier: AttributeClassifier) -> Measures:
     seen = (0, 10, 20)
-    rows = [HistoryRow(1, "validation", images, 0.4 - images / 100, 1, 0, 0) for images in seen]
+    rows = [
+        HistoryRow(1, "validation", images, 0.5, 0.4 - images / 100, 1, 0, 0) for images in seen
+    ]
     run = Run(Path("run"), Experiment(latent=LATENT), rows)
     run.__dict__["model"] = Waves()  # in place of the one that would be loaded
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:

@@ -47,11 +47,11 @@ def place(picture: NDArray[np.uint8], row: int, column: int) -> NDArray[np.uint8
 
 def run(name: str, scale: float = 1.0) -> Run:
     """A finished run of one of the seven, with a made-up history and nothing on disk."""
-    history = [HistoryRow(0, "validation", 0, 4 * scale, 50 * scale, 0.0, 0.0)]
+    history = [HistoryRow(0, "validation", 0, 4 * scale, 4 * scale, 50 * scale, 0.0, 0.0)]
     for seen in (1000, 2000, 3000):
         fallen = scale * 1000 / seen
-        history.append(HistoryRow(1, "train", seen, fallen, 100 * fallen, 1.0, 1000.0))
-        history.append(HistoryRow(1, "validation", seen, 2 * fallen, 200 * fallen, 1.0, 1000.0))
+        for split, loss in (("train", fallen), ("validation", 2 * fallen)):
+            history.append(HistoryRow(1, split, seen, loss, loss, 100 * loss, 1.0, 1000.0))
     return Run(Path(), SEVEN.get(name, Experiment()), history)
 
 
