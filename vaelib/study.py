@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from torch import Tensor
 
@@ -36,7 +36,15 @@ EXACT = Execution(deterministic=True)
 
 EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of its budget
 INTERPOLATIONS = 4  # rows of a figure
-NORMS: tuple[Norm, ...] = get_args(Norm)
+
+
+class SideExperiments(NamedTuple):
+    """The base model at the budget of side studies, and what differs from it in one thing."""
+
+    base: Experiment
+    norms: dict[str, Experiment]  # these by label
+    calibrated: dict[str, Experiment]
+    seeds: dict[str, Experiment]
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,8 @@ class Study:
         }
         fine = {name: self.experiment(name) for name in self.lambda_models if name in HALF_DECADES}
         early = {_early_label(share): self._early_experiment(share) for share in EARLY_SHARES}
-        side = self._norm_experiments() | self._calibrated_experiment() | self._seed_experiments()
-        return seven | seeds | fine | early | side
+        side = self._side_experiments()
+        return seven | seeds | fine | early | side.norms | side.calibrated | side.seeds
 
     def train_all(self, cluster: str = "") -> None:
         """Train everything that the notebooks use, unless it was trained before.
@@ -121,17 +129,17 @@ class Study:
 
     def norm_runs(self) -> dict[str, Run]:
         """Side study: the base model with each norm."""
-        return launch.run(self._norm_experiments(), self.faces)
+        return launch.run(self._side_experiments().norms, self.faces)
 
     def calibrated_runs(self) -> dict[str, Run]:
         """Side study: the base model, and the one that finds its own lambda."""
-        base = self._side_base()
-        experiments = {f"lam {base.lam:g}": base, **self._calibrated_experiment()}
+        side = self._side_experiments()
+        experiments = {f"lam {side.base.lam:g}": side.base, **side.calibrated}
         return launch.run(experiments, self.faces)
 
     def seed_runs(self) -> dict[str, Run]:
         """Side study: the base model from several seeds, then the one with the centre pull."""
-        return launch.run(self._seed_experiments(), self.faces)
+        return launch.run(self._side_experiments().seeds, self.faces)
 
     # --- measures and verdicts
 
@@ -213,20 +221,17 @@ class Study:
         base = self.experiment(BASE)
         return replace(base, budget=max(1, base.budget // share))
 
-    def _side_base(self) -> Experiment:
-        return replace(self.experiment(BASE), budget=self.side_budget)
-
-    def _norm_experiments(self) -> dict[str, Experiment]:
-        return {f"{norm} norm": replace(self._side_base(), norm=norm) for norm in NORMS}
-
-    def _calibrated_experiment(self) -> dict[str, Experiment]:
-        return {"calibrated": replace(self._side_base(), weighting="calibrated")}
-
-    def _seed_experiments(self) -> dict[str, Experiment]:
+    def _side_experiments(self) -> SideExperiments:
+        base = replace(self.experiment(BASE), budget=self.side_budget)
         # At least two seeds: what differs between them is chance alone.
         seeds = range(self.seed, self.seed + max(2, len(self.budgets)))
-        bases = {f"seed {seed}": replace(self._side_base(), seed=seed) for seed in seeds}
-        return bases | {"pulled": replace(self._side_base(), kl_reading="centre_pull")}
+        return SideExperiments(
+            base=base,
+            norms={f"{norm} norm": replace(base, norm=norm) for norm in get_args(Norm)},
+            calibrated={"calibrated": replace(base, weighting="calibrated")},
+            seeds={f"seed {seed}": replace(base, seed=seed) for seed in seeds}
+            | {"pulled": replace(base, kl_reading="centre_pull")},
+        )
 
 
 def _short_label(kl_reading: KLReading) -> str:

@@ -170,6 +170,7 @@ def test_mean_square_mu_is_the_squared_distance_from_the_centre(
         assert estimate(measure(model, f"at {distance}"), "mean_square_mu") == distance**2
 
 
+@pytest.mark.slow
 def test_only_held_out_faces_are_measured(
     measure: Callable[..., Measures], model: VAE, faces: FaceSet
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_damaged_file_of_measures_is_measured_again(
     assert "measured again" in line
 
 
+@pytest.mark.slow
 def test_other_numbers_of_faces_are_measured_anew(
     measure: Callable[..., Measures], model: VAE
 ) -> None:
