@@ -204,6 +204,7 @@ def test_charts_are_as_wide_as_the_reports_text(charts: dict[str, Image.Image]) 
     assert [name for name, chart in charts.items() if chart.width != 6.3 * 200] == []
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_picture_and_leave_no_global_state(
     charts: dict[str, Image.Image],
 ) -> None:
@@ -335,7 +336,7 @@ def test_no_model_is_left_out_for_want_of_colours(panels: list[Axes]) -> None:
 
 def test_frequencies_of_held_out_faces_are_bars_from_rare_to_common(panels: list[Axes]) -> None:
     figures.frequencies(TRUTH, MODELS)
-    [bars] = [some for some in panels[0].containers if isinstance(some, BarContainer)]
+    [bars] = [item for item in panels[0].containers if isinstance(item, BarContainer)]
     assert [bar.get_width() for bar in bars] == [0.05, 0.4, 0.75]
     labels = [label.get_text() for label in panels[0].get_yticklabels()]
     assert labels == ["Wearing Hat", "Male", "Young"]
