@@ -101,7 +101,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
-        budgets=(640,), side_budget=192, batch_size=64, synthetic_faces=1_000, generated=200
+        budgets=(2_000,), side_budget=320, batch_size=64, synthetic_faces=1_500, generated=300
     ),
     "quick": Preset(
         budgets=(40_000,), side_budget=5_000, batch_size=32, synthetic_faces=20_000, generated=5_000
