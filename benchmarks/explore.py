@@ -76,18 +76,18 @@ def measure(state: ExplorerState, rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(command_line: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100)
-    asked = parser.parse_args(arguments)
+    arguments = parser.parse_args(command_line)
     torch.set_num_threads(1)  # as the explorer does
     faces = data.load("synthetic", "smoke")
     with tempfile.TemporaryDirectory() as folder:
         models = write_untrained_models(Path(folder), faces.fingerprint)
         result: dict[str, Any] = {
-            "milliseconds": measure(ExplorerState(faces, models), asked.rounds),
+            "milliseconds": measure(ExplorerState(faces, models), arguments.rounds),
             "targets": TARGETS,
-            "rounds": asked.rounds,
+            "rounds": arguments.rounds,
             "machine": provenance.environment(torch.device("cpu")),
         }
     files.write_json(RESULT, result)

@@ -184,10 +184,10 @@ def test_the_frame_is_drawn_bright_and_the_rest_darkened() -> None:
 
 def test_the_guess_is_the_frame_that_is_reconstructed_best(monkeypatch: pytest.MonkeyPatch) -> None:
     # A model that knows noise to the last bit, and of everything else only the mean.
-    place = (120, 90, 120 + 89, 90 + 109)
+    box = (120, 90, 120 + 89, 90 + 109)
     image = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
     noise = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
-    image.paste(Image.fromarray(noise).resize((89, 109), Image.Resampling.NEAREST), place[:2])
+    image.paste(Image.fromarray(noise).resize((89, 109), Image.Resampling.NEAREST), box[:2])
 
     def reconstruct(_: object, faces: torch.Tensor) -> torch.Tensor:
         x = faces.float() / 127.5 - 1
@@ -196,8 +196,8 @@ def test_the_guess_is_the_frame_that_is_reconstructed_best(monkeypatch: pytest.M
 
     monkeypatch.setattr(latent, "reconstruct", reconstruct)
     left, top, right, bottom = photos.guess(image, new_model(Experiment(latent=2))).box(image.size)
-    across = min(right, place[2]) - max(left, place[0])
-    down = min(bottom, place[3]) - max(top, place[1])
+    across = min(right, box[2]) - max(left, box[0])
+    down = min(bottom, box[3]) - max(top, box[1])
     shared = max(0, across) * max(0, down)
     both = (right - left) * (bottom - top) + 89 * 109 - shared
     assert shared / both > 0.4
@@ -205,11 +205,18 @@ def test_the_guess_is_the_frame_that_is_reconstructed_best(monkeypatch: pytest.M
 
 def test_the_guess_tries_no_more_frames_than_a_second_allows() -> None:
     sizes = ((40, 50), (1_600, 200), (200, 1_600), (1_600, 1_600))
-    counts = {size: len(photos._candidates(size)) for size in sizes}
-    assert all(1 <= count <= photos.MAX_CANDIDATES for count in counts.values()), counts
+    offenders = []
+    for size in sizes:
+        frames = photos._candidates(size)
+        too_many = len(frames) > photos.MAX_CANDIDATES
+        is_bad_single = len(frames) == 1 and frames[0] != Frame()
+        if not frames or too_many or is_bad_single:
+            offenders.append(size)
+    assert not offenders
 
 
-def test_the_guess_is_a_frame_that_the_sliders_can_show() -> None:
+def test_the_guess_is_a_frame_that_the_sliders_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "MAX_CANDIDATES", 10)
     frame = photos.guess(halves((300, 200)), new_model(Experiment(latent=2)))
     assert 1 <= frame.zoom <= photos.MAX_ZOOM
     assert 0 <= frame.across <= 1

@@ -24,7 +24,7 @@ class Attributes(Panel):
         self.face = self.face_dropdown("Face", 0)
         options = [(name.replace("_", " "), name) for name in state.attributes]
         self.attribute = widgets.dropdown("Attribute", options)
-        self.method = widgets.dropdown("Direction", ATTRIBUTE_METHODS)
+        self.method = widgets.dropdown("Direction", list(ATTRIBUTE_METHODS))
         self.strength = widgets.Slider(
             label="Strength (1: as far as both means are apart)",
             min=-MAX_STRENGTH,

@@ -42,9 +42,9 @@ class Panel:
         InputError where none is left.
         """
         models, problems = {}, []
-        for wanted in [name] if name else self.state.models.seven:
+        for chosen in [name] if name else self.state.models.seven:
             try:
-                models[wanted] = self.state.models.model(wanted)
+                models[chosen] = self.state.models.model(chosen)
             except InputError as error:
                 problems.append(str(error))
         if not models:

@@ -36,10 +36,11 @@ ATTRIBUTES = (
     "Gray_Hair",
 )
 
-SINGLE_LATENTS, PRINCIPAL = "single latents, by KL", "principal directions"
-DIRECTION_KINDS = (SINGLE_LATENTS, PRINCIPAL)
-MEAN_DIFFERENCE, CLASSIFIER_NORMAL = "difference of means", "normal of a linear classifier"
-ATTRIBUTE_METHODS = (MEAN_DIFFERENCE, CLASSIFIER_NORMAL)
+DIRECTION_KINDS = ("single latents, by KL", "principal directions")
+ATTRIBUTE_METHODS = {
+    "difference of means": latent.mean_difference,
+    "normal of a linear classifier": latent.classifier_normal,
+}
 
 
 class Encoded(NamedTuple):
@@ -97,7 +98,7 @@ class ExplorerState:
     def directions(self, model: str, kind: str, count: int) -> Directions:
         """The directions that this model uses most; kind: one of DIRECTION_KINDS."""
         encoded = self.encoded(model, DIRECTION_FACES)
-        if kind == SINGLE_LATENTS:
+        if kind == DIRECTION_KINDS[0]:
             return latent.most_used_latents(encoded.mu, encoded.nats, count)
         return latent.principal_directions(encoded.mu, count)
 
@@ -109,15 +110,12 @@ class ExplorerState:
         return tuple(names[name] for name in offered if name in names)
 
     def direction_of(self, attribute: str, model: str, method: str) -> Tensor:
-        """The direction (latent,) of an attribute; method: one of ATTRIBUTE_METHODS.
+        """The direction (latent,) of an attribute; method: a key of ATTRIBUTE_METHODS.
 
         Raises InputError where too few faces have the attribute.
         """
         has_attribute = self.faces.where(attribute)[self.train_sample]
-        mu = self.encoded(model, ATTRIBUTE_FACES).mu
-        if method == MEAN_DIFFERENCE:
-            return latent.mean_difference(mu, has_attribute)
-        return latent.classifier_normal(mu, has_attribute)
+        return ATTRIBUTE_METHODS[method](self.encoded(model, ATTRIBUTE_FACES).mu, has_attribute)
 
     def load_classifier(self) -> None:
         """Load the attribute classifier of these faces; trains it if there is none yet."""
