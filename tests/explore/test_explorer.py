@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from vaelib.explore import explorer as explorers
 from vaelib.explore.explorer import PANELS, Explorer
 
 
@@ -10,3 +13,12 @@ def test_why_nothing_could_be_opened_is_shown_in_every_panel(tmp_path: Path) -> 
     assert explorer.status.is_error
     assert "nowhere" in explorer.status.text
     assert all(explorer.panel(name) is explorer.status for name in PANELS)
+
+
+def test_progress_bars_are_cleared_when_the_explorer_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared: list[bool] = []
+    monkeypatch.setattr(explorers, "clear_output", lambda: cleared.append(True))
+    Explorer(str(tmp_path / "nowhere"))
+    assert cleared == [True]

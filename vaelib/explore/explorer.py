@@ -5,6 +5,7 @@ The panels share a state: a face that is kept in one can be chosen in the others
 
 import ipywidgets
 import torch
+from IPython.display import clear_output
 
 from vaelib.explore.attributes import Attributes
 from vaelib.explore.compare import Compare
@@ -36,7 +37,10 @@ class Explorer:
         self.status.run(lambda: self._open(data, preset, name))
 
     def _open(self, data: str, preset: str, name: str) -> None:
-        self.state = open_state(data, preset, name)
+        try:
+            self.state = open_state(data, preset, name)
+        finally:
+            clear_output()  # of progress bars, which a page would show as missing when it opens
         # A face is too little work to share: on a machine whose cores are busy, threads that wait
         # for each other take a hundred times as long as one alone.
         torch.set_num_threads(1)
