@@ -22,23 +22,24 @@ from vaelib import data
 from vaelib.config import BASE, SEVEN
 from vaelib.explore.generate import Generate
 from vaelib.explore.interpolate import Interpolate
+from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.explore.state import ExplorerState
 from vaelib.explore.traverse import Traverse
 from vaelib.model import new_model
 from vaelib.support import files, paths, provenance
-from vaelib.training import run_index, runs
+from vaelib.training import runs
 
 RESULT = paths.ROOT / "benchmarks" / "results" / "explore.json"
 TARGETS = {"one_model": 100, "seven_models": 400}  # milliseconds
 WARM_UP = 5
 
 
-def write_untrained_models(folder: Path, fingerprint: str) -> run_index.RunIndex:
+def write_untrained_models(folder: Path, fingerprint: str) -> RunIndex:
     """The seven models, each with first weights of its own, as finished runs of these faces."""
     for seed, (name, experiment) in enumerate(SEVEN.items()):
         weights = new_model(replace(experiment, seed=seed)).state_dict()
         runs.finish(folder / name, experiment, [], {"fingerprint": fingerprint}, weights)
-    return run_index.look(folder, fingerprint)
+    return find_runs(folder, fingerprint)
 
 
 def milliseconds(move: Callable[[int], None], rounds: int) -> dict[str, float]:

@@ -20,11 +20,11 @@ from benchmarks.explore import write_untrained_models
 from vaelib.data import FaceSet, load
 from vaelib.explore import state as states
 from vaelib.explore.app import NOTEBOOK, parameterised
+from vaelib.explore.run_index import find_runs
 from vaelib.explore.state import ExplorerState
 from vaelib.faces import render
 from vaelib.publishing.notebooks import Parameters
 from vaelib.support import paths
-from vaelib.training import run_index
 
 THREE_MODELS = ("lam-1e-5", "latent-32", "centred")
 
@@ -55,7 +55,7 @@ def three_models(faces: FaceSet, runs: Path, tmp_path_factory: pytest.TempPathFa
 def state(faces: FaceSet, three_models: Path, monkeypatch: pytest.MonkeyPatch) -> ExplorerState:
     monkeypatch.setattr(states, "ATTRIBUTE_FACES", 100)
     monkeypatch.setattr(states, "DIRECTION_FACES", 50)
-    return ExplorerState(faces, run_index.look(three_models / faces.name, faces.fingerprint))
+    return ExplorerState(faces, find_runs(three_models / faces.name, faces.fingerprint))
 
 
 def photo_of_a_face(size: tuple[int, int], quality: int = 75) -> bytes:

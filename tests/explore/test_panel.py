@@ -11,9 +11,9 @@ from vaelib.explore.attributes import Attributes
 from vaelib.explore.compare import Compare
 from vaelib.explore.generate import Generate
 from vaelib.explore.interpolate import Interpolate
+from vaelib.explore.run_index import find_runs
 from vaelib.explore.state import ExplorerState
 from vaelib.explore.traverse import Traverse
-from vaelib.training import run_index
 
 
 def test_a_kept_face_can_be_chosen_in_every_panel(state: ExplorerState) -> None:
@@ -34,7 +34,7 @@ def test_keeping_a_face_changes_no_choice(state: ExplorerState) -> None:
 def state_with_a_lost_model(faces: FaceSet, three_models: Path, tmp_path: Path) -> ExplorerState:
     """Three models, of which centred is deleted after the state was opened."""
     shutil.copytree(three_models / faces.name, tmp_path / "runs")
-    models = run_index.look(tmp_path / "runs", faces.fingerprint)
+    models = find_runs(tmp_path / "runs", faces.fingerprint)
     shutil.rmtree(tmp_path / "runs" / "centred")
     return ExplorerState(faces, models)
 

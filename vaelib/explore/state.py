@@ -11,13 +11,13 @@ from vaelib.config import BASE, PRESETS, SEVEN, at_preset
 from vaelib.data import FaceSet, evenly_spaced
 from vaelib.evaluation import attributes
 from vaelib.evaluation.attributes import AttributeClassifier
+from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.latent import Directions
 from vaelib.loss import kl_per_latent
 from vaelib.sources import annotations, layouts
 from vaelib.support import paths
 from vaelib.support.errors import InputError
-from vaelib.training import hardware, run_index
-from vaelib.training.run_index import RunIndex
+from vaelib.training import hardware
 
 HELD_OUT = 12  # faces to choose from
 ATTRIBUTE_FACES = 2_000  # training faces that an attribute's direction is estimated from
@@ -129,16 +129,16 @@ def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> Ex
     where it is "auto" and there are runs. Raises InputError for what cannot be used.
     """
     folder = paths.RUNS / (name or layouts.find(source).name)
-    if preset != "auto" or run_index.look(folder, "").names:
+    if preset != "auto" or find_runs(folder, "").names:
         preset = hardware.choose_preset(preset)
     else:
         preset = "smoke"
     faces = data.load(source, preset, name)
-    models = run_index.look(paths.RUNS / faces.name, faces.fingerprint)
+    models = find_runs(paths.RUNS / faces.name, faces.fingerprint)
     if models.names:
         return ExplorerState(faces, models, _summary(faces, models))
     summary = _train_base_model(faces)
-    models = run_index.look(paths.RUNS / faces.name, faces.fingerprint)
+    models = find_runs(paths.RUNS / faces.name, faces.fingerprint)
     if not models.names:
         raise InputError(f"no run of {faces.name} can be read; train the models with make report")
     return ExplorerState(faces, models, summary)
@@ -161,12 +161,12 @@ def _train_base_model(faces: FaceSet) -> str:
 
 def _summary(faces: FaceSet, models: RunIndex) -> str:
     """Which models are here, and how to make the missing ones."""
-    here = [name for name in SEVEN if name in models.found]
+    here = [name for name in SEVEN if name in models.entries]
     missing = [name for name in SEVEN if name not in here]
     others = len(models.names) - len(here)
     summary = f"{len(here)} of the seven models and {others} others, trained on {faces.name}."
     if missing:
         summary += f" To make {', '.join(missing)}, run make report."
-    if models.unread:
-        summary += f" {len(models.unread)} runs cannot be read: {'; '.join(models.unread)}."
+    if models.unreadable:
+        summary += f" {len(models.unreadable)} runs cannot be read: {'; '.join(models.unreadable)}."
     return summary

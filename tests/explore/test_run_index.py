@@ -1,4 +1,4 @@
-"""Whatever finished runs there are can be used; what cannot be is said in words."""
+"""Whatever finished runs there are can be used; of the others the user is told why not."""
 
 import json
 import shutil
@@ -9,8 +9,9 @@ import torch
 
 from tests.conftest import refusal
 from vaelib.config import SEVEN, Experiment
+from vaelib.explore.run_index import find_runs
 from vaelib.model import new_model
-from vaelib.training import run_index, runs
+from vaelib.training import runs
 
 FACES = "faces of the test"
 
@@ -28,30 +29,30 @@ def finished(
 def test_models_of_the_report_have_its_names_and_order(tmp_path: Path) -> None:
     for number, name in enumerate(reversed(SEVEN)):
         finished(tmp_path, f"run{number}", SEVEN[name])
-    found = run_index.look(tmp_path, FACES)
-    assert found.names == found.seven == tuple(SEVEN)
+    index = find_runs(tmp_path, FACES)
+    assert index.names == index.seven == tuple(SEVEN)
 
 
-def test_where_there_is_no_run_nothing_is_found(tmp_path: Path) -> None:
-    assert run_index.look(tmp_path / "none", FACES).names == ()
+def test_without_a_run_the_index_is_empty(tmp_path: Path) -> None:
+    assert find_runs(tmp_path / "none", FACES).names == ()
 
 
-def test_of_two_runs_the_longer_trained_is_taken(tmp_path: Path) -> None:
+def test_of_two_runs_the_longer_trained_is_preferred(tmp_path: Path) -> None:
     finished(tmp_path, "long", SEVEN["centred"], seen=900)
     finished(tmp_path, "short", SEVEN["centred"], seen=80)
-    found = run_index.look(tmp_path, FACES)
-    assert found.label("centred") == "centred, 900 images seen"
+    index = find_runs(tmp_path, FACES)
+    assert index.label("centred") == "centred, 900 images seen"
 
 
-def test_a_run_on_the_faces_shown_is_taken_before_one_on_others(tmp_path: Path) -> None:
+def test_a_run_on_the_faces_shown_is_preferred_to_one_on_others(tmp_path: Path) -> None:
     finished(tmp_path, "same", SEVEN["centred"], seen=80)
     finished(tmp_path, "other", SEVEN["centred"], "other faces", seen=900)
-    assert run_index.look(tmp_path, FACES).found["centred"].folder.name == "same"
+    assert find_runs(tmp_path, FACES).entries["centred"].folder.name == "same"
 
 
 def test_precision_and_batch_size_make_no_other_name(tmp_path: Path) -> None:
     finished(tmp_path, "run", replace(SEVEN["latent-32"], precision="bfloat16", batch_size=32))
-    assert run_index.look(tmp_path, FACES).names == ("latent-32",)
+    assert find_runs(tmp_path, FACES).names == ("latent-32",)
 
 
 def test_other_seeds_and_settings_are_named_by_what_is_different(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_other_seeds_and_settings_are_named_by_what_is_different(tmp_path: Path)
     finished(tmp_path, "c", replace(base, norm="batch"))
     finished(tmp_path, "d", replace(base, lam=0.5, latent=16))
     finished(tmp_path, "e", replace(base, weighting="calibrated"))
-    assert set(run_index.look(tmp_path, FACES).names) == {
+    assert set(find_runs(tmp_path, FACES).names) == {
         "lam-1e-5",
         "lam-1e-5, seed 1",
         "lam-1e-5, batch norm",
@@ -72,21 +73,31 @@ def test_other_seeds_and_settings_are_named_by_what_is_different(tmp_path: Path)
 
 def test_a_run_that_is_not_finished_is_left_out(tmp_path: Path) -> None:
     (finished(tmp_path, "run", SEVEN["centred"]) / runs.FINISHED).unlink()
-    assert run_index.look(tmp_path, FACES).names == ()
+    assert find_runs(tmp_path, FACES).names == ()
 
 
-def test_a_run_of_a_setting_that_is_unknown_here_is_left_out_and_told_of(tmp_path: Path) -> None:
+def test_a_run_with_an_unknown_setting_is_left_out_with_the_reason(
+    tmp_path: Path,
+) -> None:
     run = finished(tmp_path, "run", SEVEN["centred"])
-    told = {**asdict(SEVEN["centred"]), "dropout": 0.5}
-    (run / runs.EXPERIMENT).write_text(json.dumps(told))
-    found = run_index.look(tmp_path, FACES)
-    assert found.names == ()
-    assert found.unread[0].startswith("run: ")
+    settings = {**asdict(SEVEN["centred"]), "dropout": 0.5}
+    (run / runs.EXPERIMENT).write_text(json.dumps(settings))
+    index = find_runs(tmp_path, FACES)
+    assert index.names == ()
+    assert index.unreadable[0].startswith("run: ")
+
+
+def test_a_run_with_weights_of_an_older_format_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    run = finished(tmp_path, "run", SEVEN["centred"])
+    (run / runs.MODEL).rename(run / "model.npz")
+    index = find_runs(tmp_path, FACES)
+    assert index.names == ()
+    assert index.unreadable == ("run: there is no model.safetensors",)
 
 
 def test_a_model_is_the_one_that_was_trained(tmp_path: Path) -> None:
     finished(tmp_path, "run", SEVEN["latent-32"])
-    model = run_index.look(tmp_path, FACES).model("latent-32")
+    model = find_runs(tmp_path, FACES).model("latent-32")
     expected = new_model(SEVEN["latent-32"]).state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in model.state_dict().items())
     assert not model.training
@@ -94,37 +105,37 @@ def test_a_model_is_the_one_that_was_trained(tmp_path: Path) -> None:
 
 def test_a_model_is_loaded_once(tmp_path: Path) -> None:
     finished(tmp_path, "run", SEVEN["latent-32"])
-    found = run_index.look(tmp_path, FACES)
-    assert found.model("latent-32") is found.model("latent-32")
+    index = find_runs(tmp_path, FACES)
+    assert index.model("latent-32") is index.model("latent-32")
 
 
-def test_a_run_deleted_meanwhile_is_told_of(tmp_path: Path) -> None:
+def test_a_run_deleted_meanwhile_is_refused(tmp_path: Path) -> None:
     run = finished(tmp_path, "run", SEVEN["centred"])
-    found = run_index.look(tmp_path, FACES)
+    index = find_runs(tmp_path, FACES)
     shutil.rmtree(run)
-    told = refusal(lambda: found.model("centred"))
-    assert told.startswith("the run centred was deleted after this page was opened;")
+    message = refusal(lambda: index.model("centred"))
+    assert message.startswith("the run centred was deleted after this page was opened;")
 
 
-def test_a_run_deleted_after_it_was_loaded_goes_on_working(tmp_path: Path) -> None:
+def test_a_run_deleted_after_it_was_loaded_still_works(tmp_path: Path) -> None:
     run = finished(tmp_path, "run", SEVEN["centred"])
-    found = run_index.look(tmp_path, FACES)
-    before = found.model("centred")
+    index = find_runs(tmp_path, FACES)
+    before = index.model("centred")
     shutil.rmtree(run)
-    assert found.model("centred") is before
+    assert index.model("centred") is before
 
 
-def test_a_damaged_run_is_told_of(tmp_path: Path) -> None:
+def test_a_damaged_run_is_refused(tmp_path: Path) -> None:
     run = finished(tmp_path, "run", SEVEN["centred"])
     (run / runs.MODEL).write_bytes(b"damaged")
-    told = refusal(lambda: run_index.look(tmp_path, FACES).model("centred"))
-    assert told.startswith("the run centred cannot be read:")
+    message = refusal(lambda: find_runs(tmp_path, FACES).model("centred"))
+    assert message.startswith("the run centred cannot be read:")
 
 
-def test_a_model_of_another_size_is_told_of(tmp_path: Path) -> None:
+def test_a_model_of_another_size_is_refused(tmp_path: Path) -> None:
     experiment = SEVEN["centred"]
     weights = new_model(experiment).state_dict()
     smaller = {name: weight[:1] for name, weight in weights.items()}
     runs.finish(tmp_path / "run", experiment, [], {"fingerprint": FACES}, smaller)
-    told = refusal(lambda: run_index.look(tmp_path, FACES).model("centred"))
-    assert told.startswith("the model centred was trained for faces of another size;")
+    message = refusal(lambda: find_runs(tmp_path, FACES).model("centred"))
+    assert message.startswith("the model centred was trained for faces of another size;")
