@@ -1,6 +1,8 @@
-"""The README's verdicts are those of the figures that are committed beside it."""
+"""The README has the verdicts of the committed figures, and names what is in the tree."""
 
+import importlib
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -11,6 +13,7 @@ from vaelib.reporting import tables
 from vaelib.support import paths
 
 DATA = ("celeba8k", "synthetic")
+README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def committed(data: str) -> dict[str, Any]:
@@ -24,8 +27,34 @@ def committed(data: str) -> dict[str, Any]:
 
 
 def test_the_readme_has_the_verdicts_on_both_data_sets() -> None:
-    readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     header, rows = tables.verdict_table_by_data({data: committed(data) for data in DATA})
     assert [row[0] for row in rows] == list(RULES)
     for line in (header, *rows):
-        assert f"| {' | '.join(line)} |" in readme
+        assert f"| {' | '.join(line)} |" in README
+
+
+def test_every_module_that_the_readme_names_exists() -> None:
+    folders = (paths.ROOT, paths.ROOT / "vaelib", paths.ROOT / "tests")
+    modules = set(re.findall(r"`([a-z_/]+\.py)`", README))
+    assert len(modules) > 10
+    missing = [m for m in modules if not any((folder / m).is_file() for folder in folders)]
+    assert not missing
+
+
+def test_the_readme_names_every_package_and_every_file_of_the_core() -> None:
+    inside = sorted((paths.ROOT / "vaelib").iterdir())
+    names = [f"{path.name}/" for path in inside if path.joinpath("__init__.py").is_file()]
+    names += [path.name for path in inside if path.suffix == ".py" and path.stem != "__init__"]
+    assert not [name for name in names if f"`{name}`" not in README]
+
+
+def test_what_the_readme_says_is_in_a_module_is_there() -> None:
+    pattern = r"`(\w+)(?:\([^`]*\))?` (?:of|in) `(?:vaelib[/.])?([a-z_/.]+?)(?:\.py)?`"
+    named = re.findall(pattern, README)
+    assert len(named) > 5
+    missing = [
+        (name, module)
+        for name, module in named
+        if not hasattr(importlib.import_module(f"vaelib.{module.replace('/', '.')}"), name)
+    ]
+    assert not missing
