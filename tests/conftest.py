@@ -31,8 +31,8 @@ TRAINING += ["filelock", "typing_extensions.py", "jinja2", "markupsafe", "sympy"
 TRAINING += ["networkx", "fsspec", "safetensors"]
 
 # A study that trains in seconds.
-SMALL = Experiment(latent=4, budget=96, batch_size=16)
-LONG = replace(SMALL, budget=192)
+SMALL = Experiment(latent=4, budget=48, batch_size=16)
+LONG = replace(SMALL, budget=96)
 SOME = {"first": SMALL, "second": replace(SMALL, lam=1e-3), "long": LONG}
 
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import refusal
-from vaelib.config import Experiment
+from tests.conftest import SMALL, refusal
 from vaelib.data import FaceSet
 from vaelib.training import launch
 from vaelib.training.runs import MODEL, Run, is_finished, same_weights
 
-SMALL = Experiment(latent=4, budget=96, batch_size=16)
 OTHER = replace(SMALL, lam=1e-3)
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 SECONDS_BETWEEN_REPORTS = 0.5
 SECONDS_BETWEEN_LINES = 15.0  # in a log file, where every line stays
@@ -45,15 +45,11 @@ class Progress:
         return self.done == self.total
 
 
-Message = Progress | str  # a string is a line that is shown as it is, and stays
+Message = Progress | str  # a string is a line to show as it is
 Report = Callable[[Message], None]
 
 
-class Watch(Protocol):
-    """Called after every step."""
-
-    def __call__(self, images_seen: int, epoch: int, loss: float, /) -> None: ...
-
+Watch = Callable[[int, int, float], None]  # takes images seen, epoch and loss after every step
 
 _receiver: contextvars.ContextVar[Report | None] = contextvars.ContextVar("receiver", default=None)
 
@@ -61,26 +57,22 @@ _receiver: contextvars.ContextVar[Report | None] = contextvars.ContextVar("recei
 @contextmanager
 def watching(label: str, total: int) -> Iterator[Watch]:
     """Report the training of one model on `total` images."""
-    with _report() as report:
-        meter = _Meter(label, "images", total, report)
-
-        def watch(images_seen: int, epoch: int, loss: float) -> None:
-            meter.update(images_seen, f"epoch {epoch}, loss {loss:.4f}")
-
-        yield watch
+    with _reporting(label, "images", total) as update:
+        yield lambda images_seen, epoch, loss: update(
+            images_seen, f"epoch {epoch}, loss {loss:.4f}"
+        )
 
 
 @contextmanager
 def preparing(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """Report the preparation of `total` photos; yields a function that takes how many are added."""
-    with _report() as report:
-        meter = _Meter(label, "photos", total, report)
-        done = 0
+    done = 0
+    with _reporting(label, "photos", total) as update:
 
         def add(photos: int) -> None:
             nonlocal done
             done += photos
-            meter.update(done)
+            update(done, "")
 
         yield add
 
@@ -96,14 +88,14 @@ def reporting_to(receiver: Report) -> Iterator[None]:
 
 
 @contextmanager
-def _report() -> Iterator[Report]:
+def _reporting(label: str, unit: str, total: int) -> Iterator[Callable[[int, str], None]]:
     receiver = _receiver.get()
     if receiver:
-        yield receiver
+        yield _Meter(label, unit, total, receiver).update
         return
     display = Display()
     try:
-        yield display.show
+        yield _Meter(label, unit, total, display.show).update
     finally:
         display.close()
 
@@ -116,7 +108,7 @@ class _Meter:
         self.started = self.reported = time.monotonic()
         self.first: int | None = None  # done at the first call: a resumed run does not begin at 0
 
-    def update(self, done: int, detail: str = "") -> None:
+    def update(self, done: int, detail: str) -> None:
         now = time.monotonic()
         rate = (done - (self.first or 0)) / max(now - self.started, 1e-9)
         if self.first is None and done < self.total:

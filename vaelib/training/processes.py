@@ -12,9 +12,9 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.support import progress
 from vaelib.support.errors import InputError
+from vaelib.support.interrupts import on_first_interrupt
 from vaelib.training.run_one import train_or_load
 from vaelib.training.runs import is_finished
 from vaelib.training.step import Execution
@@ -176,7 +177,7 @@ def _train_in_processes(
         for label, experiment in experiments.items()
     )
     failures: Failures = {}
-    with _created_at_ctrl_c(setup.stop_file), suppress(BrokenProcessPool):
+    with on_first_interrupt(setup.stop_file.touch), suppress(BrokenProcessPool):
         for label, error in pool(jobs):
             if error:
                 failures[label] = error
@@ -184,25 +185,6 @@ def _train_in_processes(
     if setup.stop_file.exists():
         raise KeyboardInterrupt("stopped; the same command goes on from there")
     return failures
-
-
-@contextmanager
-def _created_at_ctrl_c(stop_file: Path) -> Iterator[None]:
-    """The first Ctrl-C creates this file, so that workers can save; a second one interrupts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals come to the main thread alone
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        stop_file.touch()
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 _working = threading.Lock()  # held in a worker while it does a job
