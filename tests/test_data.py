@@ -39,16 +39,16 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Stand noise in for procedural faces, which take longer; lists what was asked for."""
-    asked = []
+    requests = []
 
     def generate(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        asked.append((n, seed))
+        requests.append((n, seed))
         random = np.random.default_rng(seed)
         pixels = random.integers(0, 256, (n, 3, 64, 48), dtype=np.uint8)
         return pixels, random.random((n, len(ATTRIBUTE_NAMES))) < 0.5
 
     monkeypatch.setattr(render, "generate", generate)
-    return asked
+    return requests
 
 
 # --- what load returns
@@ -305,8 +305,8 @@ def test_a_second_process_waits_and_uses_the_faces_of_the_first(
         prepare.prepare(source, 64, part)
         (part / "of the first").touch()
         part.rename(cached)
-    told, _ = other.communicate(timeout=60)
-    assert told == "64\n"
+    output, _ = other.communicate(timeout=60)
+    assert output == "64\n"
     assert (cached / "of the first").exists()
 
 
@@ -426,11 +426,11 @@ def test_prepared_faces_are_opened_where_only_torch_and_numpy_are_installed(
 def test_faces_are_drawn_where_only_torch_and_numpy_are_installed(
     bare_python: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = drawing(70)
-    monkeypatch.setitem(PRESETS, "smoke", few)
+    small = drawing(70)
+    monkeypatch.setitem(PRESETS, "smoke", small)
     done = bare_python(
         "from vaelib import config, data\n"
-        f"config.PRESETS['smoke'] = config.{few!r}\n"
+        f"config.PRESETS['smoke'] = config.{small!r}\n"
         "print(data.load('synthetic', 'smoke').fingerprint)"
     )
     expected = data.load("synthetic", "smoke").fingerprint

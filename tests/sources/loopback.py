@@ -66,19 +66,21 @@ class Loopback:
 
     def ranges(self, path: str) -> list[str]:
         """The byte ranges that GETs of this path asked for, "" where all of it."""
-        return [asked for method, at, asked in self.requests if (method, at) == ("GET", path)]
+        return [
+            byte_range for method, at, byte_range in self.requests if (method, at) == ("GET", path)
+        ]
 
 
 class _Handler(BaseHTTPRequestHandler):
     loopback: Loopback
 
     def do_GET(self) -> None:
-        asked = self.headers.get("Range", "")
-        self.loopback.requests.append((self.command, self.path, asked))
+        byte_range = self.headers.get("Range", "")
+        self.loopback.requests.append((self.command, self.path, byte_range))
         answer = self.loopback.answers.get(self.path, Answer(b"nothing here", 404))
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        start = int(byte_range.removeprefix("bytes=").removesuffix("-")) if byte_range else 0
         status, body = answer.status, answer.body[start:]
-        if asked and status == 200:
+        if byte_range and status == 200:
             status = 206 if body else 416
         self.send_response(status)
         headers = {"Content-Type": "application/octet-stream", **answer.headers}
@@ -220,9 +222,9 @@ def run_with(capsys: pytest.CaptureFixture[str]) -> Run:
             main(["celeba", *arguments])
         except SystemExit as exited:
             ended = exited.code
-        said = "".join(capsys.readouterr())
-        assert ended == code, said
-        return said
+        output = "".join(capsys.readouterr())
+        assert ended == code, output
+        return output
 
     return run
 

@@ -21,7 +21,7 @@ PARTITION_TEXT, PARTITION_TABLE = "list_eval_partition.txt", "list_eval_partitio
 
 @dataclass(frozen=True)
 class Copy:
-    """Photos as bytes by name, in order, with what CelebA tells about each."""
+    """Photos as bytes by name, in order, with CelebA's attributes and split of each."""
 
     photos: dict[str, bytes]
     names: tuple[str, ...]  # of the attributes

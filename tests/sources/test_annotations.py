@@ -135,7 +135,7 @@ def test_a_quoted_cell_may_hold_the_separator() -> None:
 
 def test_a_quote_that_nobody_closes_spoils_only_its_own_line() -> None:
     message = refusal(lambda: read(edited(TABLE, 2, '"a.jpg,1,1')))
-    assert message == "list.csv, line 2: 0 values for 2 attributes; mend it"
+    assert message == "list.csv, line 2: 0 values for 2 attributes; correct it"
 
 
 def test_a_cell_without_end_is_refused() -> None:
@@ -311,7 +311,7 @@ def test_a_table_of_attributes_is_refused_where_it_is_wrong() -> None:
 
 def test_a_partition_list_is_refused_where_it_is_wrong() -> None:
     lines = ["b.jpg 3", "b.jpg -1", "b.jpg", "b.jpg 1 1", "b.jpg train"]
-    fault = "line 2: {!r} is not a file name and 0, 1 or 2; mend it"
+    fault = "line 2: {!r} is not a file name and 0, 1 or 2; correct it"
     assert (
         offending_edits(split_of, OWN_SPLIT, [(2, line, fault.format(line)) for line in lines])
         == {}
@@ -327,7 +327,7 @@ def test_a_wrong_first_row_is_not_taken_for_a_header() -> None:
 
 def test_an_empty_list_is_refused() -> None:
     for text in ("", "\n", " \r\n\t\n"):
-        assert message_of(read, text) == "list.csv is empty; bring it again"
+        assert message_of(read, text) == "list.csv is empty; get it again"
     for text in ("", "\n", "image_id,partition\n"):
         message = message_of(split_of, text)
         assert "no row for a.jpg, one of 3 such photos of 3" in message
@@ -336,7 +336,7 @@ def test_an_empty_list_is_refused() -> None:
 def test_a_web_page_is_no_list() -> None:
     page = "\n<!DOCTYPE html><html><head><title>Quota exceeded, sorry</title>\n"
     messages = {message_of(read, page), message_of(split_of, page)}
-    assert messages == {"list.csv is a web page and not a list; bring it again"}
+    assert messages == {"list.csv is a web page and not a list; get it again"}
 
 
 def test_only_a_part_of_a_wrong_line_is_quoted() -> None:

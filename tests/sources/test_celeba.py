@@ -77,7 +77,7 @@ def test_the_newest_version_of_kaggles_copy_is_taken(
     assert paths.CELEBA.readlink().name == "10"
 
 
-def test_a_part_of_celeba_is_told_and_the_search_goes_on(
+def test_a_part_of_celeba_is_reported_and_the_search_goes_on(
     small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setenv("CELEBA", str(shapes.torchvision(small_celeba, tmp_path / "torn")))
@@ -87,7 +87,7 @@ def test_a_part_of_celeba_is_told_and_the_search_goes_on(
     assert is_whole()
 
 
-def test_a_place_that_cannot_be_used_is_told_and_the_search_goes_on(
+def test_a_place_that_cannot_be_used_is_reported_and_the_search_goes_on(
     small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setenv("CELEBA", str(tmp_path / "gone"))
@@ -96,7 +96,7 @@ def test_a_place_that_cannot_be_used_is_told_and_the_search_goes_on(
     assert is_whole()
 
 
-def test_where_links_cannot_be_made_the_command_is_told_instead(
+def test_where_links_cannot_be_made_the_command_is_reported_instead(
     small_celeba: shapes.Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -118,12 +118,12 @@ def test_nothing_is_downloaded_where_a_copy_is(
 # --- terms and refusals
 
 
-def test_without_agreement_the_terms_are_shown_and_nobody_is_asked(
+def test_without_agreement_the_terms_are_shown_and_no_server_is_contacted(
     hub: dict[str, Answer], drive: Answer, server: Loopback, run: Run
 ) -> None:
-    said = run(code=2)
-    assert celeba.TERMS in said
-    assert said.splitlines()[-1].startswith("error: nothing was downloaded;")
+    output = run(code=2)
+    assert celeba.TERMS in output
+    assert output.splitlines()[-1].startswith("error: nothing was downloaded;")
     assert server.requests == []
     assert not part().exists()
 
@@ -133,8 +133,8 @@ def test_a_part_in_the_way_is_refused_and_left_as_it_is(
 ) -> None:
     shapes.torchvision(small_celeba, paths.CELEBA)
     (paths.CELEBA / "img_align_celeba/000001.jpg").unlink()
-    said = run("--agree", code=2).splitlines()
-    assert "holds 69 of 70 images; move it away first" in said[-1]
+    output = run("--agree", code=2).splitlines()
+    assert "holds 69 of 70 images; move it away first" in output[-1]
     assert server.requests == []
     assert len(list(paths.CELEBA.rglob("*.jpg"))) == 69
 
@@ -154,11 +154,11 @@ def test_a_missing_library_is_named_with_its_installation(
     source: str, module: str, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    said = run("--agree", "--source", source, code=2)
-    assert f"{module} is not installed; run pip install 'vaelib[celeba]'" in said
+    output = run("--agree", "--source", source, code=2)
+    assert f"{module} is not installed; run pip install 'vaelib[celeba]'" in output
 
 
-def test_too_little_room_is_told_in_megabytes_before_anything_is_asked(
+def test_too_little_room_is_reported_in_megabytes_before_anything_is_asked(
     hub: dict[str, Answer], server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setattr(celeba, "DOWNLOAD_BYTES", 1_500_000_000)

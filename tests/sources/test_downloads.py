@@ -71,7 +71,7 @@ def test_files_of_the_hub_that_came_are_not_asked_for_again(
     assert is_whole()
 
 
-def test_a_wrong_checksum_of_the_hub_is_told_and_mended_by_the_next_run(
+def test_a_wrong_checksum_of_the_hub_is_reported_and_mended_by_the_next_run(
     hub: dict[str, Answer], run: Run
 ) -> None:
     answer = list(hub.values())[1]
@@ -109,8 +109,8 @@ def test_google_drive_is_asked_where_the_hub_fails(
     hub: dict[str, Answer], drive: Answer, server: Loopback, run: Run
 ) -> None:
     server.answers[ABOUT].status = 500
-    said = run("--agree")
-    assert "Hugging Face: the server answers 500 instead of sending the file\n" in said
+    output = run("--agree")
+    assert "Hugging Face: the server answers 500 instead of sending the file\n" in output
     assert is_whole()
 
 
@@ -132,22 +132,22 @@ def test_the_page_that_asks_for_confirmation_is_followed(
 
 
 @pytest.mark.parametrize("name", [{}, {"Content-Disposition": 'attachment; filename="x.zip"'}])
-def test_a_page_instead_of_the_zip_is_told_as_the_quota_and_not_kept(
+def test_a_page_instead_of_the_zip_is_reported_as_the_quota_and_not_kept(
     name: dict[str, str], drive: Answer, server: Loopback, run: Run
 ) -> None:
     server.answers[ZIP] = Answer(b"\xef\xbb\xbf\n" + QUOTA, headers=HTML | name)
-    said = run("--agree", "--source", "drive", code=2)
-    assert "Google Drive: sent a web page instead of img_align_celeba.zip" in said
+    output = run("--agree", "--source", "drive", code=2)
+    assert "Google Drive: sent a web page instead of img_align_celeba.zip" in output
     assert not list(part().rglob("*.zip*"))
     assert not paths.CELEBA.exists()
 
 
-def test_wrong_bytes_of_google_drive_are_told_and_mended_by_the_next_run(
+def test_wrong_bytes_of_google_drive_are_reported_and_mended_by_the_next_run(
     drive: Answer, run: Run
 ) -> None:
     right, drive.body = drive.body, bytes(len(drive.body))
-    said = run("--agree", "--source", "drive", code=2)
-    assert "img_align_celeba.zip came with a wrong checksum" in said
+    output = run("--agree", "--source", "drive", code=2)
+    assert "img_align_celeba.zip came with a wrong checksum" in output
     assert not paths.CELEBA.exists()
     drive.body = right
     run("--agree", "--source", "drive")
@@ -168,8 +168,8 @@ def test_the_next_run_goes_on_where_the_drive_broke_off(
 ) -> None:
     monkeypatch.setattr(downloads, "RETRIES", 0)
     drive.cuts = [5000]
-    said = run("--agree", "--source", "drive", code=2)
-    assert "Google Drive: the connection broke off\n" in said
+    output = run("--agree", "--source", "drive", code=2)
+    assert "Google Drive: the connection broke off\n" in output
     assert not paths.CELEBA.exists()
     run("--agree", "--source", "drive")
     assert server.ranges(ZIP)[-1] == "bytes=5000-"
@@ -191,7 +191,7 @@ def test_a_part_that_does_not_fit_is_named_and_kept(drive: Answer, run: Run) -> 
     begun = part() / "drive/img_align_celeba.zip12345678.part"
     begun.parent.mkdir(parents=True)
     begun.write_bytes(bytes(len(drive.body)))
-    assert f"delete {begun} to begin anew" in run("--agree", "--source", "drive", code=2)
+    assert f"delete {begun} to start over" in run("--agree", "--source", "drive", code=2)
     assert begun.exists()
 
 
@@ -218,14 +218,14 @@ def test_a_slow_drive_is_waited_for(
 
 @pytest.mark.parametrize("source", ["hub", "drive"])
 @pytest.mark.parametrize("status", [404, 500])
-def test_a_server_that_has_nothing_is_told_in_a_line(
+def test_a_server_that_has_nothing_is_reported_in_a_line(
     source: str, status: int, hub: dict[str, Answer], drive: Answer, server: Loopback, run: Run
 ) -> None:
     for answer in (drive, *hub.values()):
         answer.status, answer.headers = status, HTML | {"X-Repo-Commit": loopback.COMMIT}
-    said = run("--agree", "--source", source, code=2)
-    told = f"the server answers {status}" if source == "hub" else "sent a web page instead"
-    assert told in said
+    output = run("--agree", "--source", source, code=2)
+    reason = f"the server answers {status}" if source == "hub" else "sent a web page instead"
+    assert reason in output
     assert not paths.CELEBA.exists()
 
 
@@ -245,32 +245,34 @@ def test_a_server_that_falls_silent_is_given_up(
 
 
 @pytest.mark.parametrize("source", ["hub", "drive"])
-def test_a_machine_without_network_is_told_in_a_line(source: str, run: Run) -> None:
-    said = run("--agree", "--source", source, code=2)
-    assert "the server's address cannot be looked up; is this machine online?\n" in said
-    assert "Traceback" not in said
+def test_a_machine_without_network_is_reported_in_a_line(source: str, run: Run) -> None:
+    output = run("--agree", "--source", source, code=2)
+    assert "the server's address cannot be looked up; is this machine online?\n" in output
+    assert "Traceback" not in output
 
 
-def test_a_page_that_asks_to_sign_in_is_told_in_a_line(
+def test_a_page_that_asks_to_sign_in_is_reported_in_a_line(
     hub: dict[str, Answer], server: Loopback, run: Run
 ) -> None:
     server.answers[ABOUT] = Answer(b"<html>Welcome to our hotel</html>", headers=HTML)
-    said = run("--agree", "--source", "hub", code=2)
-    assert "Hugging Face: something else answers; does this network want a sign-in first?" in said
+    output = run("--agree", "--source", "hub", code=2)
+    assert "Hugging Face: something else answers; does this network want a sign-in first?" in output
 
 
-def test_a_server_that_refuses_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+def test_a_server_that_refuses_is_reported_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
-    said = run("--agree", "--source", "hub", code=2)
-    assert "Hugging Face: the server refuses the connection\n" in said
+    output = run("--agree", "--source", "hub", code=2)
+    assert "Hugging Face: the server refuses the connection\n" in output
 
 
 # --- full disks and Ctrl-C
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
-def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(drive: Answer, run: Run) -> None:
+def test_a_disk_that_fills_up_is_reported_and_what_came_is_kept(drive: Answer, run: Run) -> None:
     begun = part() / "drive/img_align_celeba.zip12345678.part"
     begun.parent.mkdir(parents=True)
     begun.symlink_to("/dev/full")
@@ -301,8 +303,8 @@ def test_ctrl_c_is_a_line_and_the_next_run_ends_the_download(
 ) -> None:
     stopping = drive if source == "drive" else list(hub.values())[1]
     stopping.interrupts = True
-    said = run("--agree", "--source", source, code=130)
-    assert said.splitlines()[-1] == "stopped; the same command goes on where it was"
+    output = run("--agree", "--source", source, code=130)
+    assert output.splitlines()[-1] == "stopped; the same command goes on where it was"
     assert not paths.CELEBA.exists()
     stopping.interrupts = False
     run("--agree", "--source", source)

@@ -153,8 +153,8 @@ def test_an_unpacking_that_was_interrupted_gives_way_to_the_zip(
     copy: shapes.Copy, tmp_path: Path
 ) -> None:
     folder = shapes.zip_in_folder(copy, tmp_path / "copy")
-    few = dict(list(copy.photos.items())[:100])
-    shapes.bare(shapes.Copy(few, (), [], []), folder / "img_align_celeba")
+    unpacked = dict(list(copy.photos.items())[:100])
+    shapes.bare(shapes.Copy(unpacked, (), [], []), folder / "img_align_celeba")
     source = layouts.find(str(folder))
     assert (len(source.files), source.layout) == (240, "in a zip")
 
@@ -230,8 +230,8 @@ def test_an_attributes_csv_gives_any_folder_its_attributes(tmp_path: Path) -> No
 def test_an_attributes_csv_may_name_photos_in_subfolders(tmp_path: Path) -> None:
     copy = shapes.procedural(64, size=(89, 109))
     names = list(copy.photos)
-    for part, some in (("a", names[:32]), ("b", names[32:])):
-        photos = {name: copy.photos[name] for name in some}
+    for part, of_part in (("a", names[:32]), ("b", names[32:])):
+        photos = {name: copy.photos[name] for name in of_part}
         shapes.bare(shapes.Copy(photos, (), [], []), tmp_path / "mine" / part)
     rows = [f"{'a' if k < 32 else 'b'}/{name},{k % 2}" for k, name in enumerate(names)]
     (tmp_path / "mine/attributes.csv").write_text("\n".join(["file,odd", *rows]))

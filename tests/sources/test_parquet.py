@@ -439,13 +439,16 @@ def test_photos_in_another_column_than_the_first_shards_are_refused(tmp_path: Pa
 
 def test_a_file_that_is_only_called_parquet_is_refused_as_what_it_is(tmp_path: Path) -> None:
     cases = [
-        (b"", "is empty; bring it again"),
+        (b"", "is empty; get it again"),
         (b"<!doctype html><title>Sign in</title>", "is a web page and not parquet, as a download"),
         (b"<?xml version='1.0'?><Error>", "is a web page and not parquet"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS and not"),
-        (b"PAR1", "is cut short, damaged or no parquet; bring it again"),
-        (b"PAR1" + bytes(100) + b"PAR1", "is cut short, damaged or no parquet; bring it again"),
-        (b"ARROW1" + bytes(100), "is cut short, damaged or no parquet; bring it again"),
+        (b"PAR1", "is cut short, damaged or no parquet; get it again"),
+        (
+            b"PAR1" + bytes(100) + b"PAR1",
+            "is cut short, damaged or no parquet; get it again",
+        ),
+        (b"ARROW1" + bytes(100), "is cut short, damaged or no parquet; get it again"),
     ]
     path = tmp_path / "a.parquet"
     for content, fault in cases:
@@ -476,7 +479,7 @@ def test_a_shard_cut_short_is_refused_by_name(tmp_path: Path) -> None:
     content = path.read_bytes()
     for kept in (0.1, 0.5, 0.9, 0.99):
         path.write_bytes(content[: int(kept * len(content))])
-        fault = f"{path} is cut short, damaged or no parquet; bring it again"
+        fault = f"{path} is cut short, damaged or no parquet; get it again"
         assert message_of(opened, tmp_path) == fault, kept
 
 
@@ -486,7 +489,7 @@ def test_a_shard_that_is_cut_short_later_is_refused_while_its_photos_are_read(
     store = one(tmp_path, image=images(numbered(range(100))))
     store.files[0].write_bytes(store.files[0].read_bytes()[:-50])
     message = refusal(lambda: photos_of(store))
-    assert message == f"{store.files[0]} is cut short, damaged or no parquet; bring it again"
+    assert message == f"{store.files[0]} is cut short, damaged or no parquet; get it again"
 
 
 def test_a_shard_with_other_rows_than_before_does_not_move_the_photos_of_the_next(
@@ -572,7 +575,7 @@ def test_damage_that_checksums_show_is_refused_by_name(
     at = content.index(noisy(40)["020.jpg"]) + 100
     path.write_bytes(content[:at] + b"not the same" + content[at + 12 :])
     message = refusal(lambda: photos_of(opened(tmp_path)))
-    assert message == f"{path} is cut short, damaged or no parquet; bring it again"
+    assert message == f"{path} is cut short, damaged or no parquet; get it again"
 
 
 def test_a_path_that_is_no_text_any_more_is_refused(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_what_was_decoded_is_checked_before_it_is_gone_on_with(
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> None:
-    source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "few")
+    source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "faces")
     expected = [decode.decode(path) for path in sorted(source.iterdir())]
     for number in range(1_000):
         os.link(source / f"{number % 64 + 1:06}.jpg", source / f"more{number:06}.jpg")
@@ -192,13 +192,13 @@ def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> N
     command, environment = [sys.executable, "-c", script], os.environ | {"VAELIB_CACHE": str(cache)}
     first = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not any(journal.stat().st_size for journal in cache.glob(".few-*.part/journal.jsonl")):
+    while not any(journal.stat().st_size for journal in cache.glob(".faces-*.part/journal.jsonl")):
         assert time.monotonic() < deadline, "nothing was decoded in a minute"
         assert first.poll() is None, "the preparation ended before it could be killed"
         time.sleep(0.005)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    [part] = cache.glob(".few-*.part")
+    [part] = cache.glob(".faces-*.part")
     assert not (part / "facts.json").exists()
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     cached = [folder for folder in cache.iterdir() if not folder.name.startswith(".")]
@@ -229,7 +229,7 @@ def test_blocks_end_where_their_bytes_are_many(
     blocks = list(prepare._blocks(source))
     assert sum(map(len, blocks)) == 64
     sizes = [[len(photo) for _, photo in block if isinstance(photo, bytes)] for block in blocks]
-    assert all(sum(some[:-1]) <= 40_000 for some in sizes)
+    assert all(sum(lengths[:-1]) <= 40_000 for lengths in sizes)
     assert len(blocks) > 4
 
 

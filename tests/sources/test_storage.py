@@ -28,7 +28,7 @@ def zip_of(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / "faces.zip"
         with zipfile.ZipFile(path, "w", compression) as archive:
             for name, content in entries.items():
-                # Not by its name alone: zipfile would mend some of these names on Windows.
+                # Not by its name alone: zipfile would change some of these names on Windows.
                 info = zipfile.ZipInfo("entry")
                 info.filename, info.compress_type = name, compression
                 archive.writestr(info, content)
@@ -231,7 +231,7 @@ def test_a_file_that_is_gone_is_refused_by_name(tmp_path: Path) -> None:
     assert f"cannot read {tmp_path / 'list.txt'}: No such file" in message
 
 
-# --- some files of a folder
+# --- named files of a folder
 
 
 def test_only_the_named_files_are_seen(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_an_entry_that_climbs_out_is_refused_by_name(zip_of: Zipped) -> None:
 def test_a_zip_that_asks_for_a_password_is_refused_by_the_entry(zip_of: Zipped) -> None:
     path = flag(zip_of(PHOTOS), "faces/2.jpg", (6, 8), 1)
     message = refusal(lambda: storage.open_zip(path))
-    assert message == f"{path} asks for a password ('faces/2.jpg'); bring an open copy"
+    assert message == f"{path} asks for a password ('faces/2.jpg'); use a copy without one"
 
 
 def test_a_zip_cut_short_is_refused_by_name(zip_of: Zipped) -> None:
@@ -323,7 +323,7 @@ def test_a_zip_cut_short_is_refused_by_name(zip_of: Zipped) -> None:
     for kept in (0.1, 0.5, 0.9, 0.999):
         path.write_bytes(content[: int(kept * len(content))])
         size = f"{path.stat().st_size:,} bytes without a directory at the end"
-        fault = f"{path} is cut short or no zip ({size}); bring it again"
+        fault = f"{path} is cut short or no zip ({size}); get it again"
         assert message_of(storage.open_zip, path) == fault, kept
 
 
@@ -333,7 +333,7 @@ def test_a_file_that_is_only_called_a_zip_is_refused_as_what_it_is(tmp_path: Pat
         (b"<!DOCTYPE html><html>", "is a web page and not a zip, as a download over its quota"),
         (b"\xef\xbb\xbf\r\n  <HTML lang='en'>", "is a web page and not a zip"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied", "is a web page and not a zip"),
-        (b"", "is empty; bring it again"),
+        (b"", "is empty; get it again"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS and not"),
         (b"7z\xbc\xaf\x27\x1c" * 20, "is cut short or no zip (120 bytes without"),
         (b"PK\x05\x06" + bytes(17), "is cut short or no zip (21 bytes without"),

@@ -76,14 +76,14 @@ def read_attributes(
         file, *cells = row.cells
         if len(cells) != len(names):
             raise InputError(
-                f"{row.location}: {len(cells)} values for {len(names)} attributes; mend it"
+                f"{row.location}: {len(cells)} values for {len(names)} attributes; correct it"
             )
         position = matcher.match(file, row.location)
         try:
             booleans = [values[cell] for cell in cells]
         except KeyError as error:
             wrong = f"the value {error.args[0][:40]!r} is none of {', '.join(values)}"
-            raise InputError(f"{row.location}: {wrong}; mend it") from None
+            raise InputError(f"{row.location}: {wrong}; correct it") from None
         if position is not None:
             table[position] = booleans
     count = len(matcher.rows)
@@ -99,7 +99,7 @@ def _read_header(rows: Iterator[TextRow], text: str, location: str) -> tuple[int
     """The number of rows that CelebA's form declares (None in a table), and the attributes."""
     start, header = next(rows, TextRow("", []))
     if not header:
-        raise InputError(f"{location} is empty; bring it again")
+        raise InputError(f"{location} is empty; get it again")
     declared = None
     if not _separator(text):
         if len(header) != 1 or not re.fullmatch("[0-9]{1,9}", header[0]):
@@ -133,7 +133,9 @@ def read_split(text: str, location: str, files: Sequence[str]) -> NDArray[np.uin
             continue  # the header, which not every table has
         if not has_code or cells[1] not in ("0", "1", "2"):
             line = " ".join(cells)[:40]
-            raise InputError(f"{row_location}: {line!r} is not a file name and 0, 1 or 2; mend it")
+            raise InputError(
+                f"{row_location}: {line!r} is not a file name and 0, 1 or 2; correct it"
+            )
         position = matcher.match(cells[0], row_location)
         if position is not None:
             split[position] = int(cells[1])
@@ -232,7 +234,7 @@ def _separator(text: str) -> str:
 def _rows(text: str, location: str) -> Iterator[TextRow]:
     """The cells of every line that is not blank."""
     if text.lstrip().startswith("<"):
-        raise InputError(f"{location} is a web page and not a list; bring it again")
+        raise InputError(f"{location} is a web page and not a list; get it again")
     separator = _separator(text)
     for number, line in enumerate(text.splitlines(), start=1):
         row_location = f"{location}, line {number}"
@@ -248,7 +250,7 @@ def _split_cells(line: str, separator: str, location: str) -> list[str]:
     try:
         cells = [cell.strip() for cell in next(reader, [])]
     except csv.Error as error:
-        raise InputError(f"{location}: {error}; mend it") from error
+        raise InputError(f"{location}: {error}; correct it") from error
     while cells and not cells[-1]:
         cells.pop()
     return cells

@@ -7,15 +7,10 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vaelib.sources import storage
 from vaelib.support.errors import InputError
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 HUB = "flwrlabs/celeba"
 DRIVE = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
@@ -32,12 +27,12 @@ BROKEN_OFF = (
     "aborted",
 )  # libraries' words
 NOT_INSTALLED = "is not installed; run pip install 'vaelib[celeba]'"
-WRONG = "came with a wrong checksum and was deleted; the next run gets it anew"
+WRONG = "came with a wrong checksum and was deleted; the next run downloads it again"
 WEB_PAGE = (
     "sent a web page instead of {}, most often because its quota for this file is used up for now;"
     " try again tomorrow, or another of the ways above"
 )
-NO_RANGE = "does not go on where {} broke off; if it says so again, delete {} to begin anew"
+NO_RANGE = "does not go on where {} broke off; if that happens again, delete {} to start over"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -122,7 +117,6 @@ def from_drive(folder: Path) -> None:
         raise InputError(f"gdown {NOT_INSTALLED}") from None
     from torchvision.datasets import CelebA
     from torchvision.datasets.utils import check_integrity
-    from tqdm import tqdm
 
     for identity, md5, name in CelebA.file_list:
         path = folder / name
@@ -134,17 +128,7 @@ def from_drive(folder: Path) -> None:
             partial_file.rename(path)
             continue
         try:
-            with tqdm(desc=name, unit="B", unit_scale=True, disable=None) as bar:
-                gdown.download(
-                    id=identity,
-                    output=str(path),
-                    quiet=True,  # its own bar comes with the libraries' words for every retry
-                    resume=True,
-                    progress=partial(_show, bar),
-                    retries=RETRIES,
-                    timeout=TIMEOUT,
-                    use_cookies=False,  # nobody's account is needed, nor a file in their home
-                )
+            _download(identity, path)
         except gdown.exceptions.FileURLRetrievalError:
             raise InputError(WEB_PAGE.format(name)) from None
         except gdown.exceptions.DownloadError as error:
@@ -157,6 +141,24 @@ def from_drive(folder: Path) -> None:
             raise InputError(reason)
 
 
-def _show(bar: "tqdm", done: int, total: int | None) -> None:
-    bar.total = total
-    bar.update(done - bar.n)
+def _download(identity: str, path: Path) -> None:
+    """Download a file of Google Drive, or the rest of it, with a progress bar."""
+    import gdown
+    from tqdm import tqdm
+
+    with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        gdown.download(
+            id=identity,
+            output=str(path),
+            quiet=True,  # its own bar comes with the libraries' words for every retry
+            resume=True,
+            progress=show,
+            retries=RETRIES,
+            timeout=TIMEOUT,
+            use_cookies=False,  # nobody's account is needed, nor a file in their home
+        )

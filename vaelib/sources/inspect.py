@@ -85,7 +85,7 @@ def check_broken(broken: Sequence[str], count: int) -> None:
     if len(broken) >= BROKEN_LIMIT * count:
         raise InputError(
             f"{len(broken):,} of {count:,} photos cannot be decoded: {first_names(broken)}; "
-            "mend or remove them (a few, under 1 %, would be left out)"
+            "correct or remove them (a few, under 1 %, would be left out)"
         )
 
 
@@ -116,7 +116,7 @@ def _decode_sample(source: Source) -> tuple[int, list[str], float]:
     decoded, started = 0, 0.0
     with warnings.catch_warnings(action="ignore"):  # Pillow's, about bombs, palettes and odd EXIF
         for position, photo in source.sample(SAMPLE_SIZE):
-            started = started or time.perf_counter()  # what was opened before, is opened once
+            started = started or time.perf_counter()  # after opening a zip, which is done once
             decoded += 1
             try:
                 decode.decode(photo)

@@ -127,7 +127,7 @@ class Source:
             published = " / ".join(f"{size:,}" for size in annotations.CELEBA_SPLIT_SIZES)
             raise InputError(
                 f"{self.name}: CelebA is split {origin} into {split_sizes(split)}, and not into "
-                f"the published {published}; bring that list again"
+                f"the published {published}; get that list again"
             )
         if any(sizes[code] < minimum for code, minimum in annotations.MIN_SPLIT_SIZES.items()):
             return None, (

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -24,17 +24,18 @@ from vaelib.support.errors import InputError
 
 SUFFIX = ".parquet"
 IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png")
+BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
 SPLIT_WORDS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
 ROWS_AT_ONCE, BUFFER_BYTES = 64, 2**20  # so that shards of any size are read in little memory
 CELEBA_NAMES = {annotations.normalise_name(name) for name in annotations.CELEBA_ATTRIBUTES}
-DAMAGED = "is cut short, damaged or no parquet; bring it again"
+DAMAGED = "is cut short, damaged or no parquet"
 
 
 class Shard(NamedTuple):
-    """One parquet file: what its name and its directory say, before a photo is read."""
+    """One parquet file, before any photo of it is read."""
 
     file: Path
-    split: int | None  # None where the file's name does not tell
+    split: int | None  # None where the file's name has none
     image_column: str
     attributes: set[str]  # columns
     names: list[str]  # of the photos, "" where there is none
@@ -76,7 +77,7 @@ class Shards:
             except InputError:
                 raise
             except ValueError:  # more photos than positions, or fewer
-                raise InputError(f"{shard.file} {DAMAGED}") from None
+                _refuse(shard.file, DAMAGED)
 
     def read_split(self) -> NDArray[np.uint8] | None:
         """The split, uint8 (N,), in the order of the names; None where a file's name has none."""
@@ -98,7 +99,7 @@ class Shards:
             if different:
                 raise InputError(
                     f"{shard.file} and {first.file.name} have different columns: "
-                    f"{min(different)!r} is in one only; bring them again from one place"
+                    f"{min(different)!r} is in one only; get all of them from one place"
                 )
         columns = sorted(first.attributes)
         names, order = annotations.celeba_order(columns, str(self.path))
@@ -153,7 +154,7 @@ def open_shards(path: Path, files: Sequence[Path]) -> Shards:
         if shard.image_column != first.image_column:
             raise InputError(
                 f"{shard.file} has its photos in another column than {first.file.name} "
-                f"({first.image_column!r}); bring them again from one place"
+                f"({first.image_column!r}); get all of them from one place"
             )
     names = list(itertools.chain.from_iterable(shard.names for shard in shards))
     if "" in names or len(set(names)) < len(names):
@@ -162,7 +163,7 @@ def open_shards(path: Path, files: Sequence[Path]) -> Shards:
 
 
 def _split_in_name(file: Path) -> int | None:
-    """What the name of a shard, or of a folder it is in, says about the split."""
+    """The split that is in the name of a shard or of a folder it is in; None where none is."""
     for part in reversed(file.parts):
         words = re.findall("[a-z]+", part.lower())
         codes = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
@@ -177,7 +178,7 @@ def _open_shard(file: Path, split: int | None) -> Shard:
         column = _image_column(schema, file)
         names = _photo_names(opened, column)
         if len(names) != opened.metadata.num_rows:
-            raise InputError(f"{file} {DAMAGED}")
+            _refuse(file, DAMAGED)
     booleans = {field.name for field in schema if pa.types.is_boolean(field.type)}
     attributes = booleans | set(filter(_is_celebas, schema.names))
     return Shard(file, split, column, attributes, names)
@@ -189,7 +190,7 @@ def _image_column(schema: pa.Schema, file: Path) -> str:
     for field in schema:
         is_struct = pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
         kind = field.type.field("bytes").type if is_struct else field.type
-        if _is_binary(kind) and schema.names.count(field.name) == 1:
+        if kind in BINARY and schema.names.count(field.name) == 1:
             if field.name.lower() in IMAGE_COLUMNS:
                 by_name.append(str(field.name))
             elif is_struct:
@@ -200,11 +201,6 @@ def _image_column(schema: pa.Schema, file: Path) -> str:
         f"{file} has no column of photos; looked for bytes in {', '.join(IMAGE_COLUMNS)}, "
         f"found {', '.join(schema.names)[:120]}"
     )
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
-    return any(test(kind) for test in tests)
 
 
 def _photo_names(opened: pq.ParquetFile, column: str) -> list[str]:
@@ -260,6 +256,9 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno:
             storage.refuse(error, file)
-        reason = storage.wrong_kind(file, "parquet")
-        message = f"{file} {reason}; bring it again" if reason else f"{file} {DAMAGED}"
-        raise InputError(message) from error
+        _refuse(file, storage.wrong_kind(file, "parquet") or DAMAGED, error)
+
+
+def _refuse(file: Path, fault: str, error: Exception | None = None) -> NoReturn:
+    """Report what is wrong with a file as a whole. Raises InputError."""
+    raise InputError(f"{file} {fault}; get it again") from error

@@ -186,7 +186,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
 
     tolerance = decode.NO_CROP if source.kind == "celeba" else decode.ASPECT_TOLERANCE
     count, file, journal = len(source.files), folder / IMAGES, folder / JOURNAL
-    if not (file.exists() and file.stat().st_size > count * FACE_BYTES):
+    if not (file.exists() and file.stat().st_size > count * FACE_BYTES):  # else it is resumed
         journal.unlink(missing_ok=True)
         np.lib.format.open_memmap(file, "w+", np.uint8, (count, *IMAGE_SHAPE)).flush()
     done = _read_journal(journal)

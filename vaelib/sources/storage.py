@@ -195,7 +195,7 @@ def open_zip(path: Path) -> Zip:
     except Exception as error:  # a damaged directory makes zipfile raise nearly every exception
         size = f"({path.stat().st_size:,} bytes without a directory at the end)"
         reason = wrong_kind(path, "a zip") or f"is cut short or no zip {size}"
-        raise InputError(f"{path} {reason}; bring it again") from error
+        raise InputError(f"{path} {reason}; get it again") from error
     infos = {}
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")  # as some programs on Windows write them
@@ -204,7 +204,7 @@ def open_zip(path: Path) -> Zip:
                 f"{path} holds {info.filename!r}, which climbs out of its folder; do not trust it"
             )
         if info.flag_bits & 1:
-            raise InputError(f"{path} asks for a password ({name!r}); bring an open copy")
+            raise InputError(f"{path} asks for a password ({name!r}); use a copy without one")
         if not name.endswith("/") and not any(map(_is_hidden, name.split("/"))):
             infos[name] = info
     infos = dict(sorted(infos.items()))
