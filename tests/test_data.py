@@ -226,6 +226,7 @@ def test_writing_to_the_images_changes_no_file(photo_folder: Make) -> None:
 FILES = ("images.npy", "split.npy", "attributes.npy", "facts.json")
 
 
+@pytest.mark.slow
 def test_an_incomplete_cache_is_made_again(celeba_folder: Make, own_cache: Path) -> None:
     folder = str(celeba_folder(64))
     whole = data.load(folder).images.clone()

@@ -1,6 +1,7 @@
 """The same faces packed in every shape in which copies of CelebA come."""
 
 import csv
+import functools
 import io
 import zipfile
 from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ def _table(header: list[str], rows: object) -> str:
     return text.getvalue()
 
 
+@functools.cache  # nobody changes a copy
 def procedural(count: int, size: tuple[int, int] = (178, 218)) -> Copy:
     """Faces drawn by the program, as JPEGs of CelebA's size, split 80/10/10 like CelebA."""
     images, attributes = render.generate(count, 0)

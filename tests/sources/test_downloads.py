@@ -26,7 +26,7 @@ CONFIRM = """<!DOCTYPE html><html><body><p>Google Drive can't scan this file for
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
-pytestmark = pytest.mark.usefixtures("bare_machine")
+pytestmark = [pytest.mark.usefixtures("bare_machine"), pytest.mark.slow]
 
 
 # --- Hugging Face
@@ -91,7 +91,6 @@ def test_files_that_the_hub_has_no_longer_are_not_kept(hub: dict[str, Answer], r
     assert is_whole()
 
 
-@pytest.mark.slow
 def test_a_slow_hub_is_waited_for(
     hub: dict[str, Answer], server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
@@ -203,7 +202,6 @@ def test_a_file_that_was_spoilt_since_it_came_is_brought_anew(drive: Answer, run
     assert is_whole()
 
 
-@pytest.mark.slow
 def test_a_slow_drive_is_waited_for(
     drive: Answer, server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

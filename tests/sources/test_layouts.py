@@ -34,7 +34,7 @@ def numbered(count: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def copy() -> shapes.Copy:
-    return shapes.procedural(240)
+    return shapes.procedural(240, size=(89, 109))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,7 @@ def differing_shapes(copy: shapes.Copy, folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_every_shape_of_the_same_faces_gives_the_same_cache_byte_for_byte(
     copy: shapes.Copy, tmp_path: Path
 ) -> None:

@@ -210,6 +210,7 @@ def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> N
         assert np.array_equal(found[number], expected[original]), name
 
 
+@pytest.mark.slow
 def test_many_photos_are_decoded_in_several_processes_to_the_same_bytes(
     photo_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
