@@ -124,7 +124,7 @@ def celeba_folder(photo_folder: Callable[..., Path]) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def flat_faces(tmp_path_factory: pytest.TempPathFactory) -> "FaceSet":
-    """Eighty flat faces, 32 of them to train on, each told by a brightness of its own.
+    """Eighty flat faces, 32 of them to train on, each of a brightness of its own.
 
     They lie prepared in a folder, so that another process can open them.
     """

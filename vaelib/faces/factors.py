@@ -179,7 +179,7 @@ VISIBLE_WITH: dict[str, dict[str, float]] = {
 def traverse(face: Factors, name: str, steps: int) -> Factors:
     """A face many times over, with one factor running over its range and all others held.
 
-    A code runs over its whole numbers, however many steps are asked for. Raises InputError for an
+    A code runs over its whole numbers, whatever `steps` is. Raises InputError for an
     unknown factor, and for more than one face.
     """
     if name not in RANGES:
