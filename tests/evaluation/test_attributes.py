@@ -20,10 +20,10 @@ from vaelib.data import FaceSet, to_float
 from vaelib.evaluation import attributes, bootstrap, classifier_data, image_metrics
 from vaelib.evaluation.attributes import (
     AttributeClassifier,
-    ClassifierNetwork,
     classifier_for,
     roc_auc,
 )
+from vaelib.evaluation.classifier_training import ClassifierNetwork
 from vaelib.evaluation.evaluate import HeldOutFaces
 from vaelib.faces import render, sampling
 from vaelib.faces.attributes import ATTRIBUTE_NAMES, attributes_of

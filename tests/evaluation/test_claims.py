@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vaelib.config import SEVEN
 from vaelib.evaluation import evaluate
-from vaelib.evaluation.attributes import DEFORMED, AttributeClassifier, ClassifierNetwork
+from vaelib.evaluation.attributes import DEFORMED, AttributeClassifier
 from vaelib.evaluation.bootstrap import REPLICATES, Interval
 from vaelib.evaluation.claims import (
     RULES,
@@ -23,6 +23,7 @@ from vaelib.evaluation.claims import (
     decide,
     verdict_word,
 )
+from vaelib.evaluation.classifier_training import ClassifierNetwork
 
 nan = float("nan")
 L3, L4, L5, L6, SMALL, LARGE, CENTRED = SEVEN

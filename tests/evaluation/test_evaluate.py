@@ -12,8 +12,9 @@ from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, Experiment
 from vaelib.data import FaceSet, to_float
 from vaelib.evaluation import evaluate
-from vaelib.evaluation.attributes import AttributeClassifier, ClassifierNetwork, Prediction
+from vaelib.evaluation.attributes import AttributeClassifier, Prediction
 from vaelib.evaluation.bootstrap import REPLICATES
+from vaelib.evaluation.classifier_training import ClassifierNetwork
 from vaelib.evaluation.evaluate import MEASURES, HeldOutFaces, Measures
 from vaelib.model import VAE, new_model
 from vaelib.support import paths

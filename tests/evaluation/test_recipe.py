@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from vaelib.config import Experiment
 from vaelib.data import FaceSet, to_uint8
-from vaelib.evaluation import attributes, classifier_data, evaluate
-from vaelib.evaluation.attributes import AttributeClassifier, ClassifierNetwork
+from vaelib.evaluation import classifier_data, classifier_training, evaluate
+from vaelib.evaluation.attributes import AttributeClassifier
 from vaelib.evaluation.classifier_data import TrainingBatch
+from vaelib.evaluation.classifier_training import ClassifierNetwork
 from vaelib.evaluation.evaluate import HeldOutFaces, Measures
 from vaelib.faces import sampling
 from vaelib.model import VAE
@@ -110,9 +111,9 @@ def trained_numbers() -> dict[str, list[float]]:
     """Losses of a few steps of the classifier, and each weight's norm and how far it moves."""
     faces = face_set("synthetic", with_attributes=True)
     outputs = len(ATTRIBUTES) + 1 + len(classifier_data.FACTORS)
-    start = attributes.train_network(faces, outputs, budget=0).state_dict()
+    start = classifier_training.train_network(faces, outputs, budget=0).state_dict()
     losses: list[float] = []
-    real_loss = attributes._loss
+    real_loss = classifier_training._loss
 
     def noted_loss(logits: Tensor, batch: TrainingBatch) -> Tensor:
         loss = real_loss(logits, batch)
@@ -120,8 +121,10 @@ def trained_numbers() -> dict[str, list[float]]:
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attributes, "_loss", noted_loss)
-        end = attributes.train_network(faces, outputs, budget=3 * len(faces.train)).state_dict()
+        patch.setattr(classifier_training, "_loss", noted_loss)
+        end = classifier_training.train_network(
+            faces, outputs, budget=3 * len(faces.train)
+        ).state_dict()
     lengths = {
         name: [float(start[name].double().norm()), float((end[name] - start[name]).double().norm())]
         for name in start
