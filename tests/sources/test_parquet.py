@@ -334,11 +334,17 @@ def test_attributes_may_be_booleans_or_numbers(tmp_path: Path) -> None:
 def test_attributes_are_in_the_order_of_the_names_and_of_celeba(tmp_path: Path) -> None:
     bald, young = pa.array([True, False, True]), pa.array([1, -1, -1])
     columns = {"image": images(numbered([2, 3, 1])), "young": young, "id": pa.array([7, 8, 9])}
-    write(tmp_path / "train-0.parquet", {**columns, "odd": pa.array([False] * 3), "BALD": bald})
+    columns |= {"odd": pa.array([False] * 3), "BALD": bald, "even": pa.array([True] * 3)}
+    write(tmp_path / "train-0.parquet", columns)
     table, names = opened(tmp_path).read_attributes()
-    assert names == ("Bald", "Young", "odd")
+    assert names == ("Bald", "Young", "odd", "even")
     assert table is not None
-    assert table.tolist() == [[True, False, False], [True, True, False], [False, False, False]]
+    others = [False, True]
+    assert table.tolist() == [
+        [True, False, *others],
+        [True, True, *others],
+        [False, False, *others],
+    ]
 
 
 def test_shards_may_hold_the_same_attributes_in_another_order_and_type(tmp_path: Path) -> None:

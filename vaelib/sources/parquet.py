@@ -37,7 +37,7 @@ class Shard(NamedTuple):
     file: Path
     split: int | None  # None where the file's name has none
     image_column: str
-    attributes: set[str]  # columns
+    attributes: list[str]  # columns, in their order
     names: list[str]  # of the photos, "" where there is none
 
 
@@ -95,21 +95,20 @@ class Shards:
         if not first.attributes:
             return None, ()
         for shard in self.shards:
-            different = first.attributes ^ shard.attributes
+            different = set(first.attributes) ^ set(shard.attributes)
             if different:
                 raise InputError(
                     f"{shard.file} and {first.file.name} have different columns: "
                     f"{min(different)!r} is in one only; get all of them from one place"
                 )
-        columns = sorted(first.attributes)
-        names, order = annotations.celeba_order(columns, str(self.path))
+        names, order = annotations.celeba_order(first.attributes, str(self.path))
         tables = []
         for shard in self.shards:
             with _opened(shard.file) as opened:
-                table = opened.read(columns)
-            tables.append([_booleans(table[column], column, shard.file) for column in columns])
-        joined = np.concatenate([np.stack(table, axis=1) for table in tables])
-        return joined[self.order][:, order], names
+                table = opened.read(first.attributes)
+            columns = [_booleans(table[name], name, shard.file) for name in first.attributes]
+            tables.append(np.stack(columns, axis=1))
+        return np.concatenate(tables)[self.order][:, order], names
 
     @property
     def of_celeba(self) -> bool:
@@ -179,8 +178,7 @@ def _open_shard(file: Path, split: int | None) -> Shard:
         names = _photo_names(opened, column)
         if len(names) != opened.metadata.num_rows:
             _refuse(file, DAMAGED)
-    booleans = {field.name for field in schema if pa.types.is_boolean(field.type)}
-    attributes = booleans | set(filter(_is_celebas, schema.names))
+    attributes = [f.name for f in schema if pa.types.is_boolean(f.type) or _is_celebas(f.name)]
     return Shard(file, split, column, attributes, names)
 
 
