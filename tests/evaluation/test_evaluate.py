@@ -1,8 +1,8 @@
 """A model is measured on held-out faces, once, and its measures agree with what is known of it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ ATTRIBUTES = ("Eyeglasses", "Pale_Skin", "Blond_Hair", "Gray_Hair", "Male")
 EXPERIMENT = Experiment(latent=LATENT)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def faces() -> FaceSet:
     """36 faces of which every other one up to the thirty-second is held out."""
     generator = torch.Generator().manual_seed(0)
@@ -46,7 +46,7 @@ def faces() -> FaceSet:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def classifier() -> AttributeClassifier:
     """An untrained one that passes for reliable on all but the last attribute."""
     with torch.random.fork_rng():
@@ -55,31 +55,58 @@ def classifier() -> AttributeClassifier:
     return AttributeClassifier(network, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), 0.9, True, ())
 
 
-@pytest.fixture
-def measure(
-    faces: FaceSet, classifier: AttributeClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Measures]:
-    """Measure a model on these faces with this classifier."""
-    monkeypatch.setattr(paths, "RUNS", tmp_path)
+class Measure(Protocol):
+    """Measures a model as if it came out of a training run."""
 
-    def measure_model(
+    def __call__(
+        self,
         model: VAE,
         key: str = "run",
         generated: int = 12,
-        classifier: AttributeClassifier = classifier,
+        classifier: AttributeClassifier | None = None,
+        faces: FaceSet | None = None,
+    ) -> Measures: ...
+
+
+def measure_into(folder: Path, own_faces: FaceSet, own_classifier: AttributeClassifier) -> Measure:
+    """Measure on these faces with this classifier unless others are given."""
+
+    def measure(
+        model: VAE,
+        key: str = "run",
+        generated: int = 12,
+        classifier: AttributeClassifier | None = None,
+        faces: FaceSet | None = None,
     ) -> Measures:
-        monkeypatch.setattr(
-            evaluate, "held_out_faces", lambda faces: HeldOutFaces(faces, classifier)
-        )
+        reference = HeldOutFaces(faces or own_faces, classifier or own_classifier)
         rows = [
             HistoryRow(1, "validation", seen, 0.5, 0.4 - seen / 100, 1.0, 0, 0)
             for seen in (0, 10, 20)
         ]
         run = Run(Path(key), EXPERIMENT, rows)
-        run.__dict__["model"] = model
-        return evaluate.measure(run, faces, generated, seed=0)
+        run.__dict__["model"] = model  # in place of the one that would be loaded
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(paths, "RUNS", folder)
+            patch.setattr(evaluate, "held_out_faces", lambda _: reference)
+            return evaluate.measure(run, faces or own_faces, generated, seed=0)
 
-    return measure_model
+    return measure
+
+
+@pytest.fixture
+def measure(faces: FaceSet, classifier: AttributeClassifier, tmp_path: Path) -> Measure:
+    return measure_into(tmp_path, faces, classifier)
+
+
+@pytest.fixture(scope="module")
+def measures(
+    faces: FaceSet,
+    classifier: AttributeClassifier,
+    model: VAE,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Measures:
+    """Of the untrained model; taken once for all tests that only read them."""
+    return measure_into(tmp_path_factory.mktemp("runs"), faces, classifier)(model)
 
 
 @pytest.fixture(scope="module")
@@ -91,23 +118,21 @@ def estimate(measures: Measures, name: str) -> float:
     return float(measures[name][0])
 
 
-def test_every_measure_is_taken_with_its_replicates(
-    measure: Callable[..., Measures], model: VAE
-) -> None:
-    measures = measure(model)
+def test_every_measure_is_taken_with_its_replicates(measures: Measures) -> None:
     assert set(MEASURES) <= set(measures)
     assert {value.shape for value in measures.values()} == {(1 + REPLICATES,)}
 
 
+@pytest.mark.slow
 def test_a_single_colour_does_not_measure_how_hair_changes(
-    measure: Callable[..., Measures], model: VAE, classifier: AttributeClassifier
+    measure: Measure, model: VAE, classifier: AttributeClassifier
 ) -> None:
     only_gray = replace(classifier, auc=(0.9, 0.9, 0.7, 0.9, 0.7))
     assert set(MEASURES) - set(measure(model, classifier=only_gray)) == {"hair_travel"}
 
 
-def test_only_reliable_attributes_are_counted(measure: Callable[..., Measures], model: VAE) -> None:
-    counted = {name for name in measure(model) if name.startswith("frequency ")}
+def test_only_reliable_attributes_are_counted(measures: Measures) -> None:
+    counted = {name for name in measures if name.startswith("frequency ")}
     assert counted == {f"frequency {name}" for name in ATTRIBUTES[:-1]}
 
 
@@ -126,7 +151,7 @@ def test_groups_need_all_their_attributes(classifier: AttributeClassifier) -> No
 
 
 def test_error_and_kl_are_about_those_of_the_evaluation(
-    measure: Callable[..., Measures], model: VAE, faces: FaceSet
+    measure: Measure, model: VAE, faces: FaceSet
 ) -> None:
     measures = measure(model)
     expected = held_out_loss(model, faces.images[faces.test], EXPERIMENT)
@@ -134,22 +159,19 @@ def test_error_and_kl_are_about_those_of_the_evaluation(
     assert estimate(measures, "reconstruction") == pytest.approx(expected.reconstruction, rel=0.02)
 
 
-def test_the_optimal_lambda_is_that_of_the_error(
-    measure: Callable[..., Measures], model: VAE
-) -> None:
-    measures = measure(model)
+def test_the_optimal_lambda_is_that_of_the_error(measures: Measures) -> None:
     expected = 2 * estimate(measures, "reconstruction") / (3 * 64 * 48)
     assert estimate(measures, "optimal_lam") == pytest.approx(expected)
 
 
 def test_the_untrained_network_does_not_count_in_the_mean_error_of_training(
-    measure: Callable[..., Measures], model: VAE
+    measures: Measures,
 ) -> None:
-    assert estimate(measure(model), "mean_reconstruction") == pytest.approx((0.3 + 0.2) / 2)
+    assert estimate(measures, "mean_reconstruction") == pytest.approx((0.3 + 0.2) / 2)
 
 
 def test_a_model_that_generates_the_held_out_faces_is_like_them(
-    measure: Callable[..., Measures],
+    measure: Measure,
     model: VAE,
     faces: FaceSet,
     monkeypatch: pytest.MonkeyPatch,
@@ -161,8 +183,9 @@ def test_a_model_that_generates_the_held_out_faces_is_like_them(
     assert estimate(measures, "frechet") == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_mean_square_mu_is_the_squared_distance_from_the_centre(
-    measure: Callable[..., Measures],
+    measure: Measure,
 ) -> None:
     model = new_model(EXPERIMENT)
     torch.nn.init.zeros_(model.encoder.mu.weight)
@@ -173,38 +196,35 @@ def test_mean_square_mu_is_the_squared_distance_from_the_centre(
 
 @pytest.mark.slow
 def test_only_held_out_faces_are_measured(
-    measure: Callable[..., Measures], model: VAE, faces: FaceSet
+    measure: Measure, measures: Measures, model: VAE, faces: FaceSet
 ) -> None:
-    before = measure(model, "before")
-    faces.images[faces.train] = 0
-    after = measure(model, "after")
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    faces.images[faces.test[0]] = 0
-    assert not torch.equal(before["kl"], measure(model, "changed")["kl"])
+    images = faces.images.clone()
+    images[faces.train] = 0
+    after = measure(model, "after", faces=replace(faces, images=images))
+    assert all(torch.equal(measures[name], after[name]) for name in measures)
+    images[faces.test[0]] = 0
+    changed = measure(model, "changed", faces=replace(faces, images=images))
+    assert not torch.equal(measures["kl"], changed["kl"])
 
 
-def test_measures_are_loaded_where_they_were_taken_before(
-    measure: Callable[..., Measures], model: VAE, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = measure(model)
-    monkeypatch.setattr(latent, "decode", None)
-    again = measure(model)
-    assert before.keys() == again.keys()
-    assert all(torch.equal(before[name], again[name]) for name in before)
-
-
-def test_a_damaged_file_of_measures_is_measured_again(
-    measure: Callable[..., Measures],
+def test_measures_are_loaded_where_they_were_taken_and_taken_again_where_damaged(
+    measure: Measure,
     model: VAE,
     faces: FaceSet,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = measure(model)
+    first = measure(model)
+    with monkeypatch.context() as patch:
+        patch.setattr(latent, "decode", None)
+        loaded = measure(model)
     (file,) = (tmp_path / faces.name / "measures").iterdir()
     file.write_bytes(file.read_bytes()[:1000])
     again = measure(model)
-    assert all(torch.equal(before[name], again[name]) for name in before)
+    assert first.keys() == loaded.keys() == again.keys()
+    assert all(torch.equal(first[name], loaded[name]) for name in first)
+    assert all(torch.equal(first[name], again[name]) for name in first)
     (line,) = capsys.readouterr().err.splitlines()
     assert str(file) in line
     assert "measured again" in line
@@ -212,10 +232,10 @@ def test_a_damaged_file_of_measures_is_measured_again(
 
 @pytest.mark.slow
 def test_other_numbers_of_faces_are_measured_anew(
-    measure: Callable[..., Measures], model: VAE
+    measure: Measure, measures: Measures, model: VAE
 ) -> None:
-    before, after = measure(model, generated=12), measure(model, generated=20)
-    assert not torch.equal(before["asymmetry"], after["asymmetry"])
+    after = measure(model, generated=20)
+    assert not torch.equal(measures["asymmetry"], after["asymmetry"])
 
 
 # --- frequencies
