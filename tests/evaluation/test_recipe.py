@@ -146,7 +146,7 @@ class Waves(VAE):
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.latent = LATENT
-        self.anywhere = nn.Parameter(torch.zeros(0))  # is asked for its device
+        self.empty = nn.Parameter(torch.zeros(0))  # whose device is that of the model
         self.directions = waves(LATENT, 0.5)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
