@@ -182,7 +182,7 @@ def test_models_too_few_for_the_cores_come_last(
 
 
 def test_processes_of_one_caller_have_different_numbers() -> None:
-    numbers = [processes._number.__wrapped__() for _ in range(2)]  # as in two processes
+    numbers = [processes._worker_number.__wrapped__() for _ in range(2)]  # as in two processes
     assert [number for number, _ in numbers] == [0, 1]
     for _, lock in numbers:
         lock.release()

@@ -113,8 +113,18 @@ def _train_once(
     for label in sorted(experiments, key=lambda label: -experiments[label].budget):
         experiment = experiments[label]
         folder = run_folder(experiment, faces, setup.runs)
-        job = (label, experiment, facts, arrays, folder.name, setup, topic)
-        labels[client.submit(_train_on_worker, *job, pure=False)] = label
+        future = client.submit(
+            _train_on_worker,
+            label,
+            experiment,
+            facts,
+            arrays,
+            folder.name,
+            setup,
+            topic,
+            pure=False,
+        )
+        labels[future] = label
     failures: Failures = {}
     try:
         for future in as_completed(labels):
@@ -168,6 +178,18 @@ def _has_faces(folder: Path, fingerprint: str) -> bool:
     return bool(facts["fingerprint"] == fingerprint)
 
 
+_last_received: list[FaceSet] = []
+
+
+def _received(facts: FaceSet, arrays: Arrays) -> FaceSet:
+    """The faces that were sent; the same object for all jobs, so that a GPU keeps its copy."""
+    if not _last_received or _last_received[0].fingerprint != facts.fingerprint:
+        images, split = arrays
+        faces = replace(facts, images=torch.from_numpy(images), split=torch.from_numpy(split))
+        _last_received[:] = [faces]
+    return _last_received[0]
+
+
 def _train_on_worker(
     label: str,
     experiment: Experiment,
@@ -195,11 +217,7 @@ def _train_on_worker(
     if not os.environ.get("VAELIB_RUNS"):  # a folder that outlives this process, for a checkpoint
         runs = Path(tempfile.gettempdir()) / "vaelib-worker" / "runs"
     try:
-        if arrays:
-            images, split = map(torch.from_numpy, arrays)
-            faces = replace(facts, images=images, split=split)
-        else:
-            faces = open_faces(facts.folder, facts.name)
+        faces = _received(facts, arrays) if arrays else open_faces(facts.folder, facts.name)
         folder = run_folder(experiment, faces, runs)
         if folder.name != key:
             raise InputError(f"the worker {worker.address} has another version of vaelib")

@@ -56,7 +56,8 @@ def run(
                 failures = dask_cluster.train(missing, faces, setup, client)
             else:
                 failures = processes.train(missing, faces, setup, jobs)
-        for label, error in failures.items():
+        if failures:
+            label, error = next(iter(failures.items()))
             if len(error.args) == 1:
                 error.args = (f"{label}: {error}",)
             raise error

@@ -5,7 +5,6 @@ the others.
 """
 
 import functools
-import itertools
 import os
 import signal
 import tempfile
@@ -220,7 +219,7 @@ def _train_in_worker(
             if is_stopped():
                 return label, None
             if torch.cuda.is_available():
-                torch.cuda.set_device(_number()[0] % torch.cuda.device_count())
+                torch.cuda.set_device(_worker_number()[0] % torch.cuda.device_count())
             faces = open_faces(faces_folder, faces_name)
             with progress.reporting_to(report):
                 return label, attempt(label, experiment, faces, setup)
@@ -244,11 +243,14 @@ def _end_with(caller: int) -> None:
 
 
 @functools.cache
-def _number() -> tuple[int, FileLock]:
+def _worker_number() -> tuple[int, FileLock]:
     """The first number that no other process of the same caller has, and the lock that keeps it."""
-    for number in itertools.count():
+    number = 0
+    while True:
         lock = FileLock(Path(tempfile.gettempdir()) / f"vaelib-{os.getppid()}-{number}.lock")
-        with suppress(Timeout):
+        try:
             lock.acquire(timeout=0)
+        except Timeout:
+            number += 1
+        else:
             return number, lock
-    raise AssertionError("numbers do not end")
