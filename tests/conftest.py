@@ -31,9 +31,9 @@ TRAINING += ["filelock", "typing_extensions.py", "jinja2", "markupsafe", "sympy"
 TRAINING += ["networkx", "fsspec", "safetensors"]
 
 # A study that trains in seconds.
-SMALL = Experiment(latent=4, budget=48, batch_size=16)
-LONG = replace(SMALL, budget=96)
-SOME = {"first": SMALL, "second": replace(SMALL, lam=1e-3), "long": LONG}
+SMALL = Experiment(latent=4, budget=96, batch_size=16)
+SHORT = replace(SMALL, budget=48)
+SOME = {"first": SHORT, "second": replace(SHORT, lam=1e-3), "long": SMALL}
 
 _HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
 os.environ["VAELIB_CACHE"] = str(_HOME / "cache")

@@ -14,7 +14,7 @@ import distributed
 import joblib
 import pytest
 
-from tests.conftest import LONG, SMALL, SOME, refusal
+from tests.conftest import SHORT, SMALL, SOME, refusal
 from vaelib.data import FaceSet
 from vaelib.sources import cache
 from vaelib.support import progress
@@ -109,7 +109,7 @@ def test_a_killed_worker_costs_nothing_but_time(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    experiments = {"long": LONG, "as long": replace(LONG, lam=1e-3)}
+    experiments = {"long": SMALL, "as long": replace(SMALL, lam=1e-3)}
     with joblib.parallel_config(backend="dask"):
         runs = launch.run(experiments, flat_faces, runs=tmp_path / "runs")
     killer.join()
@@ -122,13 +122,13 @@ def test_a_killed_worker_costs_nothing_but_time(
 def test_a_model_that_fails_names_itself(
     client: distributed.Client, flat_faces: FaceSet, tmp_path: Path, progress_file: Path
 ) -> None:
-    experiments = {"wild": replace(SMALL, learning_rate=1e30), "tame": SMALL}
+    experiments = {"wild": replace(SHORT, learning_rate=1e30), "tame": SHORT}
     with (
         joblib.parallel_config(backend="dask"),
         pytest.raises(FloatingPointError, match=r"^wild: the loss is not finite"),
     ):
         launch.run(experiments, flat_faces, runs=tmp_path / "runs")
-    assert is_finished(SMALL, flat_faces, tmp_path / "runs")
+    assert is_finished(SHORT, flat_faces, tmp_path / "runs")
     assert "wild failed: FloatingPointError" in progress_file.read_text()
 
 
@@ -145,7 +145,7 @@ def test_workers_with_another_version_are_refused(
 
     monkeypatch.setattr(cluster, "run_folder", folder_of_another_version)  # here, not in workers
     setup = processes.Setup(tmp_path / "runs", Execution(), progress_file)
-    failures = cluster.train({"first": SMALL}, flat_faces, setup, client)
+    failures = cluster.train({"first": SHORT}, flat_faces, setup, client)
     assert "has another version of vaelib" in str(failures["first"])
 
 

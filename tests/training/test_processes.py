@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONG, SMALL, SOME
+from tests.conftest import SHORT, SMALL, SOME
 from vaelib.data import FaceSet
 from vaelib.support import progress
 from vaelib.support.errors import InputError
@@ -72,7 +72,7 @@ def test_a_killed_process_costs_nothing_but_time(
 
     killer = threading.Thread(target=kill_a_worker)
     killer.start()
-    experiments = {"long": LONG, "as long": replace(LONG, lam=1e-3)}
+    experiments = {"long": SMALL, "as long": replace(SMALL, lam=1e-3)}
     runs = launch.run(experiments, flat_faces, runs=tmp_path / "runs", jobs=2)
     killer.join()
     assert same_weights(runs["long"], alone["long"])
@@ -105,7 +105,7 @@ def test_success_at_the_last_retry_is_success(
 
     setup = Setup(tmp_path, Execution(), tmp_path / "progress")
     monkeypatch.setattr(processes, "is_finished", lambda *_: len(tried) == 1 + processes.RETRIES)
-    assert processes.retry_when_workers_die({"first": SMALL}, flat_faces, setup, train_once) == {}
+    assert processes.retry_when_workers_die({"first": SHORT}, flat_faces, setup, train_once) == {}
     assert tried == [["first"]] * (1 + processes.RETRIES)
 
 
@@ -113,13 +113,13 @@ def test_success_at_the_last_retry_is_success(
 def test_a_model_that_fails_names_itself_and_stops_no_other(
     flat_faces: FaceSet, tmp_path: Path, progress_file: Path
 ) -> None:
-    experiments = {"wild": replace(SMALL, learning_rate=1e30), "tame": SMALL}
+    experiments = {"wild": replace(SHORT, learning_rate=1e30), "tame": SHORT}
     with pytest.raises(FloatingPointError, match=r"wild: the loss is not finite") as caught:
         launch.run(experiments, flat_faces, runs=tmp_path / "runs", jobs=2)
     assert "\n" not in str(caught.value)
     (note,) = notes(progress_file)
     assert note.startswith("wild failed: FloatingPointError: the loss is not finite")
-    assert is_finished(SMALL, flat_faces, tmp_path / "runs")
+    assert is_finished(SHORT, flat_faces, tmp_path / "runs")
 
 
 def started_with_two_workers(faces: FaceSet, runs: Path, other: str) -> subprocess.Popen[str]:
@@ -177,7 +177,7 @@ def test_no_process_outlives_a_killed_caller_at_work_or_idle(
 def test_models_too_few_for_the_cores_come_last(
     budgets: list[int], at_once: int, expected: list[list[str]]
 ) -> None:
-    experiments = {str(i): replace(SMALL, budget=budget) for i, budget in enumerate(budgets)}
+    experiments = {str(i): replace(SHORT, budget=budget) for i, budget in enumerate(budgets)}
     assert processes.rounds(experiments, at_once) == expected
 
 

@@ -1,13 +1,10 @@
 """The training loop: steps until the budget is spent, the loss in stages, checkpoints between."""
 
 import math
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +15,7 @@ from vaelib.data import FaceSet, batches, evenly_spaced, to_float
 from vaelib.loss import vae_loss
 from vaelib.model import VAE
 from vaelib.support import progress
+from vaelib.support.interrupts import on_first_interrupt
 from vaelib.training import checkpoints
 from vaelib.training.checkpoints import MeanLoss, TrainingState, mean_over
 from vaelib.training.runs import HistoryRow
@@ -45,16 +43,17 @@ def fit(
     """
     device = next(state.model.parameters()).device
     recorder = HistoryRecorder(state, experiment, faces, checkpoint_writer)
+    interrupted = threading.Event()
     with (
         training_step(state.model, state.optimizer, experiment, execution) as step,
-        _interrupts_between_steps() as interrupted,
+        on_first_interrupt(interrupted.set),
     ):
         for batch in batches(experiment, faces, device, state.images_seen):
             losses = step(batch.images, batch.mirrored, batch.noise)
             recorder.add(losses, len(batch.images))
 
             finished = state.images_seen == experiment.budget
-            stop = interrupted() and not finished
+            stop = interrupted.is_set() and not finished
             stage_ends = finished or recorder.stage_is_full()
             checkpoint_due = stop or batch.ends_epoch or checkpoint_writer.is_due()
             if stage_ends:
@@ -190,27 +189,6 @@ class CheckpointWriter:
         """Wait and end the thread."""
         self.wait()
         self.thread.shutdown()
-
-
-@contextmanager
-def _interrupts_between_steps() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C only makes the yielded function true; a second one interrupts at once."""
-    interrupted = False
-
-    def handle(*_: object) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals come to the main thread alone
-        return
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @torch.no_grad()
