@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from vaelib.sources import annotations, downloads, inspect, layouts
 from vaelib.support import paths
@@ -30,50 +29,39 @@ Where it comes from, the most reliable first:
 """
 
 
-class Contents(NamedTuple):
-    """What a place holds."""
-
-    summary: str  # in a few words
-    description: list[str]  # lines to be printed; empty unless this is all of CelebA
-
-
-class DownloadFailed(Exception):
-    """Why a server did not give CelebA, in a line. Another one may."""
+class DiskFull(InputError):
+    """A failure that another server would not help."""
 
 
 def find_or_download(agree: bool, source: str | None = None) -> None:
     """Look for CelebA in the usual places; else show its terms and, if they are accepted, download.
 
-    source: "hub" or "drive", else both are tried. Raises InputError where the terms are not
-    accepted, something else is in the way, or the download failed; OSError from the file system.
+    A copy that is found is linked for `make report`; of every place before it, one line says why
+    it does not count. source: "hub" or "drive", else both are tried. Raises InputError where the
+    terms are not accepted, something else is in the way, or the download failed; OSError from the
+    file system.
     """
-    if find_copy():
+    blocked = ""
+    for place in usual_places():
+        try:
+            description = describe_whole(place)
+        except InputError as error:
+            fault = str(error)
+            print(fault if str(place) in fault else f"{place}: {fault}", flush=True)
+            if place == paths.CELEBA:
+                blocked = f"{place} is not all of CelebA: {fault}; move it away first"
+            continue
+        print(f"{place} holds all of CelebA", *description, sep="\n")
+        _link(place)
         return
-    if not _is_free(paths.CELEBA):
-        summary = contents_of(paths.CELEBA).summary
-        raise InputError(f"{paths.CELEBA} is not all of CelebA: {summary}; move it away first")
+    if blocked:
+        raise InputError(blocked)
     print(TERMS, flush=True)
     if not agree:
         raise InputError(
             "nothing was downloaded; to accept these terms, run make celeba ARGS=--agree"
         )
     download(source)
-
-
-def find_copy() -> bool:
-    """Whether a usual place holds all of CelebA; then reports it and links it for `make report`.
-
-    Prints for every place before it, in one line, why it does not count.
-    """
-    for place in usual_places():
-        contents = contents_of(place)
-        if contents.description:
-            print(f"{place} holds all of CelebA", *contents.description, sep="\n")
-            _link(place)
-            return True
-        named = str(place) in contents.summary
-        print(contents.summary if named else f"{place}: {contents.summary}", flush=True)
-    return False
 
 
 def usual_places() -> list[Path]:
@@ -107,19 +95,20 @@ def _is_free(place: Path) -> bool:
     return not os.path.lexists(place)
 
 
-def contents_of(place: Path) -> Contents:
-    """What a place holds, or why that cannot be seen."""
+def describe_whole(place: Path) -> list[str]:
+    """Describe the copy of all of CelebA in a place.
+
+    Raises InputError where there is none, with what the place holds or why that cannot be seen.
+    """
     try:
         source = layouts.find(str(place))
         if source.kind != "celeba":
-            return Contents(f"holds {source.count:,} photos, which are not CelebA's", [])
-        whole = source.count == annotations.CELEBA_SIZE
-        summary = f"holds {source.count:,} of {annotations.CELEBA_SIZE:,} images"
-        return Contents(summary, inspect.describe(source) if whole else [])
-    except InputError as error:
-        return Contents(str(error), [])
+            raise InputError(f"holds {source.count:,} photos, which are not CelebA's")
+        if source.count != annotations.CELEBA_SIZE:
+            raise InputError(f"holds {source.count:,} of {annotations.CELEBA_SIZE:,} images")
+        return inspect.describe(source)
     except OSError as error:
-        return Contents(f"cannot be read: {error.strerror}", [])
+        raise InputError(f"cannot be read: {error.strerror}") from error
 
 
 def _link(place: Path) -> None:
@@ -162,8 +151,10 @@ def download(only: str | None = None) -> None:
         print(f"downloading from {title} to {part / name}", flush=True)
         try:
             description = _fetch(fetch, part / name)
-        except DownloadFailed as failure:
-            print(f"{title}: {failure}", flush=True)
+        except DiskFull:
+            raise
+        except InputError as error:
+            print(f"{title}: {error}", flush=True)
             for folder in (part / name, part):
                 with contextlib.suppress(OSError):  # not empty: it will be resumed
                     folder.rmdir()
@@ -191,25 +182,19 @@ def _check_room(folder: Path) -> None:
 
 
 def _fetch(fetch: Callable[[Path], None], folder: Path) -> list[str]:
-    """Fetch CelebA into the folder and describe what is there now.
-
-    Raises DownloadFailed, or InputError when the disk is full, where no other server would help.
-    """
+    """Fetch CelebA into the folder and describe it. Raises InputError that says what failed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of libraries: what matters of it is raised as well
             fetch(folder)
-    except InputError as error:
-        raise DownloadFailed(error) from None
+    except InputError:
+        raise
     except Exception as error:  # whatever a library raises is why its server failed
         if downloads.disk_is_full(error):
-            raise InputError(
+            raise DiskFull(
                 f"the disk of {folder} is full; make room and run the same command again, which"
                 " goes on where it was"
             ) from None
-        raise DownloadFailed(downloads.failure_reason(error)) from None
-    contents = contents_of(folder)
-    if not contents.description:
-        raise DownloadFailed(contents.summary)
-    return contents.description
+        raise InputError(downloads.failure_reason(error)) from None
+    return describe_whole(folder)
