@@ -45,11 +45,11 @@ end
 
 -- Front matter: the title, the answer under it, the abstract.
 
--- The paragraphs from a place on, taken out of the blocks; nil if there are none.
-local function take_paragraphs(blocks, place)
+-- Removes the paragraphs that start at an index from the blocks and returns them; nil for none.
+local function take_paragraphs(blocks, index)
   local taken = pandoc.Blocks {}
-  while blocks[place] and blocks[place].t == "Para" and not lone_anchor(blocks[place]) do
-    taken:insert(blocks:remove(place))
+  while blocks[index] and blocks[index].t == "Para" and not lone_anchor(blocks[index]) do
+    taken:insert(blocks:remove(index))
   end
   return #taken > 0 and taken or nil
 end
@@ -63,12 +63,12 @@ local function take_front_matter(doc)
   meta.title = first.content
   meta["short-title"] = text_of(first):match("^[^:]+")
   meta.lead = take_paragraphs(blocks, 1)
-  local _, place = blocks:find_if(function(block)
+  local _, index = blocks:find_if(function(block)
     return block.t == "Header" and text_of(block) == "Abstract"
   end)
-  if place then
-    blocks:remove(place)
-    meta.abstract = take_paragraphs(blocks, place)
+  if index then
+    blocks:remove(index)
+    meta.abstract = take_paragraphs(blocks, index)
   end
 end
 
@@ -273,9 +273,9 @@ local function set_link(link)
   return link.content -- a file beside the notebook: the words stay
 end
 
--- The equation that an anchor at this place names, and where it is: <a id="eq-x"></a>, $$...$$.
-local function labelled_equation(inlines, place, label)
-  local found = place + 2 -- after <a> and </a>
+-- The equation that an anchor at this index names, and where it is: <a id="eq-x"></a>, $$...$$.
+local function labelled_equation(inlines, index, label)
+  local found = index + 2 -- after <a> and </a>
   while inlines[found] and (inlines[found].t == "Space" or inlines[found].t == "SoftBreak") do
     found = found + 1
   end
@@ -287,18 +287,18 @@ local function labelled_equation(inlines, place, label)
 end
 
 local function set_inlines(inlines)
-  local set, place = pandoc.Inlines {}, 1
-  while place <= #inlines do
-    local inline, label = inlines[place], anchor_of(inlines[place])
+  local set, index = pandoc.Inlines {}, 1
+  while index <= #inlines do
+    local inline, label = inlines[index], anchor_of(inlines[index])
     if label then
-      inline, place = labelled_equation(inlines, place, label)
+      inline, index = labelled_equation(inlines, index, label)
     elseif inline.t == "Math" then
       inline = set_math(inline)
     elseif inline.t == "Image" then
       refuse("the picture '%s' is in the running text; show it as a figure", inline.src)
     end
     set:insert(inline)
-    place = place + 1
+    index = index + 1
   end
   return set
 end
