@@ -16,6 +16,7 @@ from vaelib.training.fast_layers import (
     InstanceNormReLU,
     TransposedConvolution,
     accelerate,
+    plain_state_dict,
 )
 
 
@@ -121,6 +122,29 @@ def test_an_accelerated_model_is_the_same_function_with_the_same_gradients(norm:
     for name, found, expected in zip(plain.state_dict(), *gradients[::-1], strict=False):
         if found is not None:  # a bias that is not added has no gradient
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_what_an_accelerated_model_has_learnt_is_the_same_function_in_a_plain_one(
+    norm: Norm,
+) -> None:
+    torch.manual_seed(0)
+    fast, plain = accelerate(VAE(8, norm)), VAE(8, norm)
+    x, noise = torch.rand(8, 3, 64, 48) * 2 - 1, torch.randn(8, 8)
+    fast.train()(x, noise)  # moves running averages
+    plain.load_state_dict(plain_state_dict(fast))
+    found, expected = plain.eval()(x, noise), fast.eval()(x, noise)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_an_accelerated_plain_model_evaluates_as_before(norm: Norm) -> None:
+    torch.manual_seed(0)
+    plain = VAE(8, norm)
+    x, noise = torch.rand(8, 3, 64, 48) * 2 - 1, torch.randn(8, 8)
+    plain.train()(x, noise)
+    expected = plain.eval()(x, noise)
+    torch.testing.assert_close(accelerate(plain)(x, noise), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("norm", get_args(Norm))

@@ -25,22 +25,41 @@ def accelerate(model: VAE) -> VAE:
 
     The function it computes stays the same up to rounding; the weights are the same objects, with
     the same names and shapes in the state dict. A layer that has no faster form is left as it is.
+    The running mean of a batch norm becomes that of features without the bias.
     """
     for layers in (model.encoder.convolutions, model.decoder.convolutions):
         for i in range(len(layers) - 2):
             convolution, norm = layers[i], layers[i + 1]
             if not isinstance(norm, nn.InstanceNorm2d | nn.BatchNorm2d):
                 continue
+            assert isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d)
             layers[i] = _without_bias(convolution)
-            if isinstance(norm, nn.InstanceNorm2d):
+            if isinstance(norm, nn.BatchNorm2d):
+                assert norm.running_mean is not None
+                assert convolution.bias is not None
+                norm.running_mean -= convolution.bias.detach()
+            else:
                 layers[i + 1] = InstanceNormReLU()
                 layers[i + 2] = nn.Identity()  # keeps the numbering of the layers after it
     return model
 
 
-def _without_bias(plain: nn.Module) -> nn.Module:
+def plain_state_dict(model: VAE) -> dict[str, Tensor]:
+    """The state dict of an accelerated model as a plain VAE wants it: running means with the bias.
+
+    Tensors are those of the model, except for these means.
+    """
+    state: dict[str, Tensor] = model.state_dict()
+    for name in list(state):
+        if name.endswith("running_mean"):
+            half, layers, number, _ = name.split(".")
+            bias = f"{half}.{layers}.{int(number) - 1}.bias"  # of the convolution before the norm
+            state[name] = state[name] + state[bias]
+    return state
+
+
+def _without_bias(plain: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     """The convolution that leaves out its bias, with the weights of the plain one."""
-    assert isinstance(plain, nn.Conv2d | nn.ConvTranspose2d)
     kind = TransposedConvolution if isinstance(plain, nn.ConvTranspose2d) else Convolution
     fast: Convolution | TransposedConvolution = torch.nn.utils.skip_init(
         kind, plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, plain.padding

@@ -13,6 +13,7 @@ from vaelib.data import FaceSet
 from vaelib.support import files, progress, provenance
 from vaelib.support.errors import InputError
 from vaelib.training import checkpoints, hardware
+from vaelib.training.fast_layers import plain_state_dict
 from vaelib.training.loop import CheckpointWriter, fit
 from vaelib.training.runs import FINISHED, Run, finish, load, load_if_finished, run_folder
 from vaelib.training.step import Execution
@@ -76,5 +77,5 @@ def _train_into(
         fit(state, experiment, faces, execution, watch, checkpoint_writer)
     data = {"faces": faces.name, "kind": faces.kind, "fingerprint": faces.fingerprint}
     environment = {**provenance.environment(device), **data, **asdict(execution)}
-    finish(folder, experiment, state.history, environment, state.model.state_dict())
+    finish(folder, experiment, state.history, environment, plain_state_dict(state.model))
     checkpoints.remove(folder)
