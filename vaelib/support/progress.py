@@ -194,6 +194,7 @@ class Display:
         self.printed = -SECONDS_BETWEEN_LINES
 
     def show(self, message: Message) -> None:
+        """Show a note, or how far a model is now."""
         if isinstance(message, str):
             self._print(message)
             return
@@ -211,6 +212,7 @@ class Display:
             self.printed = time.monotonic()
 
     def close(self) -> None:
+        """Remove the bars."""
         for bar in self.bars.values():
             bar.close()
 

@@ -54,6 +54,7 @@ class Setup:
         return self.progress_file.with_name("stop")
 
     def with_threads(self, threads: int) -> "Setup":
+        """The same with so many cores for each training; 0: all."""
         return replace(self, execution=replace(self.execution, threads=threads))
 
     def note(self, line: str) -> None:
