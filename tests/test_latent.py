@@ -1,5 +1,6 @@
-"""Asking the latent space changes nothing, and its answers do not depend on how it is asked."""
+"""Functions of the latent space leave the model as it is; directions lead where they say."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
+from tests.conftest import refusal
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, LATENTS, Experiment
 from vaelib.data import to_float
@@ -15,9 +17,9 @@ from vaelib.model import VAE, new_model
 LATENT = 4
 COUNT = 7
 
-Question = Callable[[VAE, Tensor], object]
+Function = Callable[[VAE, Tensor], object]
 
-QUESTIONS: dict[str, Question] = {
+FUNCTIONS: dict[str, Function] = {
     "decode": lambda model, _: latent.decode(model, latent.noise(COUNT, LATENT)),
     "posterior": lambda model, images: torch.cat(latent.encode(model, images), dim=1),
     "latent_means": latent.latent_means,
@@ -157,55 +159,132 @@ def test_interpolations_take_equal_steps_in_latent_space(model: VAE, images: Ten
 # --- how they are asked
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_answers_do_not_depend_on_the_batch_size(
-    model: VAE, images: Tensor, question: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = QUESTIONS[question](model, images)
-    monkeypatch.setattr(latent, "BATCH", 3)
-    torch.testing.assert_close(QUESTIONS[question](model, images), whole, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_no_more_images_than_a_batch_are_in_the_network_at_once(
-    model: VAE, images: Tensor, question: str, monkeypatch: pytest.MonkeyPatch
+def test_results_do_not_depend_on_the_batch_size(
+    model: VAE, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     for part in (model.encoder, model.decoder):
         part.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    monkeypatch.setattr(latent, "BATCH", 3)
-    QUESTIONS[question](model, images)
-    assert max(sizes) == 3
+    for name, function in FUNCTIONS.items():
+        monkeypatch.setattr(latent, "BATCH", 256)
+        whole = function(model, images)
+        sizes.clear()
+        monkeypatch.setattr(latent, "BATCH", 3)
+        torch.testing.assert_close(function(model, images), whole, rtol=1e-4, atol=1e-5)
+        assert max(sizes) == 3, name
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_answers_are_given_in_evaluation_mode(
-    model: VAE, images: Tensor, modes: list[bool], question: str
+def test_results_come_from_evaluation_mode_without_gradient_and_change_nothing(
+    model: VAE, images: Tensor, modes: list[bool]
 ) -> None:
-    model.train()
-    QUESTIONS[question](model, images)
-    assert modes
-    assert not any(modes)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images_before = images.clone()
+    for name, function in FUNCTIONS.items():
+        model.train()
+        modes.clear()
+        result = function(model, images)
+        assert isinstance(result, Tensor)
+        assert not result.requires_grad, name
+        assert modes, name
+        assert not any(modes), name
+    changed = [name for name, w in model.state_dict().items() if not torch.equal(w, weights[name])]
+    assert not changed
+    assert torch.equal(images, images_before)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_answers_carry_no_gradient(model: VAE, images: Tensor, question: str) -> None:
-    answer = QUESTIONS[question](model, images)
-    assert isinstance(answer, Tensor)
-    assert not answer.requires_grad
+# --- directions
+
+FRACTIONS = torch.linspace(0, 1, 5)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_evaluation_changes_no_weight(model: VAE, images: Tensor, question: str) -> None:
-    model.train()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    QUESTIONS[question](model, images)
-    after = model.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[name], before[name]) for name in before)
+def gaussian(n: int, latent: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, latent, generator=torch.Generator().manual_seed(seed))
 
 
-def test_questions_leave_the_images_alone(model: VAE, images: Tensor) -> None:
-    kept = images.clone()
-    latent.reconstruct(model, images)
-    assert torch.equal(images, kept)
+@pytest.mark.parametrize("spherical", [False, True])
+def test_a_path_begins_and_ends_at_its_ends(spherical: bool) -> None:
+    start, end = gaussian(3, 8), gaussian(3, 8, seed=1)
+    path = latent.interpolate_latents(start, end, FRACTIONS, spherical)
+    assert path.shape == (3, 5, 8)
+    torch.testing.assert_close(path[:, 0], start)
+    torch.testing.assert_close(path[:, -1], end)
+
+
+def test_a_straight_path_is_in_equal_steps() -> None:
+    path = latent.interpolate_latents(gaussian(1, 8), gaussian(1, 8, seed=1), FRACTIONS)
+    steps = path.diff(dim=1).norm(dim=2)
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
+
+
+def test_a_great_circle_keeps_the_length_of_its_ends() -> None:
+    start, end = (4 * torch.nn.functional.normalize(gaussian(2, 16, seed)) for seed in (0, 1))
+    lengths = latent.interpolate_latents(start, end, FRACTIONS, spherical=True).norm(dim=2)
+    torch.testing.assert_close(lengths, torch.full_like(lengths, 4.0))
+
+
+def test_the_middle_of_a_quarter_circle_is_at_45_degrees() -> None:
+    start, end = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    middle = latent.interpolate_latents(start, end, torch.tensor([0.5]), spherical=True)
+    torch.testing.assert_close(middle[0, 0], torch.full((2,), math.sqrt(0.5)))
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, -1.0, 0.0])
+def test_parallel_latents_have_a_straight_path(factor: float) -> None:
+    start = gaussian(1, 8)
+    path = latent.interpolate_latents(start, factor * start, FRACTIONS, spherical=True)
+    torch.testing.assert_close(path, latent.interpolate_latents(start, factor * start, FRACTIONS))
+
+
+def test_latents_are_ordered_by_their_kl() -> None:
+    mu = gaussian(100, 4) * torch.tensor([1.0, 2.0, 3.0, 4.0])
+    directions = latent.most_used_latents(mu, torch.tensor([0.1, 0.4, 0.2, 0.3]), 3)
+    assert [name.split(",")[0] for name in directions.names] == ["latent 1", "latent 3", "latent 2"]
+    assert directions.steps.ne(0).nonzero().tolist() == [[0, 1], [1, 3], [2, 2]]
+
+
+def test_a_step_along_a_latent_is_one_standard_deviation() -> None:
+    mu = gaussian(500, 3) * torch.tensor([0.5, 1.0, 2.0])
+    directions = latent.most_used_latents(mu, torch.tensor([3.0, 2.0, 1.0]), 3)
+    torch.testing.assert_close(directions.steps.diagonal(), mu.std(dim=0))
+
+
+def test_the_first_principal_direction_is_the_longest_axis() -> None:
+    mu = gaussian(2_000, 3) * torch.tensor([0.1, 5.0, 0.1])
+    first = latent.principal_directions(mu, 1).steps[0]
+    assert abs(float(first[1])) == pytest.approx(5.0, rel=0.05)
+    assert abs(float(first[0])) < 0.1
+
+
+def test_principal_directions_are_no_more_than_the_latents() -> None:
+    directions = latent.principal_directions(gaussian(50, 3), 8)
+    assert len(directions.steps) == len(directions.names) == 3
+
+
+def test_the_difference_of_means_leads_from_one_mean_to_the_other() -> None:
+    mu, has = gaussian(40, 6), torch.arange(40) < 15
+    step = latent.mean_difference(mu, has)
+    torch.testing.assert_close(mu[~has].mean(dim=0) + step, mu[has].mean(dim=0))
+
+
+def test_a_classifiers_normal_ignores_what_only_correlates_with_an_attribute() -> None:
+    # The first latent has the attribute; the second varies much and only correlates with it.
+    noise = gaussian(4_000, 2)
+    has = torch.arange(4_000) % 2 == 0
+    mu = noise * torch.tensor([0.3, 3.0]) + has[:, None] * torch.tensor([1.0, 1.0])
+    means, normal = latent.mean_difference(mu, has), latent.classifier_normal(mu, has)
+    assert abs(float(normal[1] / normal[0])) < 0.1 < float(means[1] / means[0])
+
+
+def test_a_step_along_a_classifiers_normal_is_as_far_as_the_means_are_apart() -> None:
+    mu, has = gaussian(200, 5), torch.arange(200) < 80
+    mu[has] += 1
+    difference = latent.mean_difference(mu, has)
+    normal = latent.classifier_normal(mu, has)
+    torch.testing.assert_close(normal.norm(), difference.norm())
+    assert normal @ difference > 0
+
+
+@pytest.mark.parametrize("count", [0, 4, 37, 40])
+def test_too_few_faces_with_or_without_an_attribute_are_refused(count: int) -> None:
+    message = refusal(lambda: latent.mean_difference(gaussian(40, 3), torch.arange(40) < count))
+    assert f"{count} of 40 faces" in message
