@@ -51,6 +51,7 @@ def history_without_times(state: TrainingState) -> list[object]:
     return [row._replace(seconds=0, images_per_second=0) for row in state.history]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_weights_and_history_of_one_never_stopped(
     flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_resumed_run_has_the_weights_and_history_of_one_never_stopped(
     assert history_without_times(resumed) == history_without_times(whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_kept_at_the_end_of_each_epoch(flat_faces: FaceSet, tmp_path: Path) -> None:
     fitted(tmp_path, flat_faces)
     assert [int(file.stem[-3:]) for file in sorted(tmp_path.iterdir())] == [32, 64]
@@ -172,6 +174,7 @@ def test_ctrl_c_stops_after_the_present_step_with_a_checkpoint(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.slow
 def test_training_works_in_a_thread_that_gets_no_signals(
     flat_faces: FaceSet, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def test_the_same_seed_ends_in_the_same_bits_and_leaves_the_global_random_state(
     assert same_weights(trained, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_number_of_cores_changes_neither_the_key_nor_a_bit(
     trained: Run, flat_faces: FaceSet, tmp_path: Path, threads: int
@@ -33,6 +34,7 @@ def test_the_number_of_cores_changes_neither_the_key_nor_a_bit(
     assert same_weights(trained, other)
 
 
+@pytest.mark.slow
 def test_another_seed_ends_in_other_weights(
     trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
@@ -40,6 +42,7 @@ def test_another_seed_ends_in_other_weights(
     assert not same_weights(trained, other)
 
 
+@pytest.mark.slow
 def test_adding_one_to_kl_changes_no_weight(
     trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
@@ -48,6 +51,7 @@ def test_adding_one_to_kl_changes_no_weight(
     assert same_weights(trained, with_one)
 
 
+@pytest.mark.slow
 def test_centre_pull_changes_the_weights(trained: Run, flat_faces: FaceSet, tmp_path: Path) -> None:
     pulled = train_or_load(replace(SMALL, kl_reading="centre_pull"), flat_faces, runs=tmp_path)
     assert not same_weights(trained, pulled)
@@ -65,6 +69,7 @@ def test_a_finished_run_is_loaded_and_not_trained_again(
     assert same_weights(again, trained)
 
 
+@pytest.mark.slow
 def test_half_precision_is_close_to_single(
     trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:
@@ -96,6 +101,7 @@ def test_a_folder_that_cannot_be_written_is_refused(flat_faces: FaceSet, tmp_pat
     assert "VAELIB_RUNS" in message
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_end_keeps_the_checkpoints(
     trained: Run, flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_missing_file_is_named(copied: Path, name: str) -> None:
         runs.load(copied)
 
 
+@pytest.mark.slow
 def test_a_damaged_run_is_trained_again(
     trained: Run,
     copied: Path,
