@@ -1,1 +1,0 @@
-"""What is fast, against whom. Each module is a command; its results lie in results/."""

@@ -1,1 +1,0 @@
-"""vaelib: a measured reproduction of a report on faces from variational autoencoders."""
