@@ -1,10 +1,7 @@
 """Faces are prepared, cached and described as `vaelib.data` says."""
 
-import os
 import shutil
 import subprocess
-import sys
-import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image
 
 from tests.conftest import real, refusal
 from tests.sources.conftest import message_of
@@ -23,7 +18,6 @@ from vaelib import data
 from vaelib.config import PRESETS, Preset
 from vaelib.faces import render
 from vaelib.faces.attributes import ATTRIBUTE_NAMES
-from vaelib.sources import decode, layouts, prepare
 from vaelib.support import paths
 
 Make = Callable[..., Path]
@@ -62,29 +56,11 @@ def test_faces_of_a_plain_folder_have_a_split_and_no_attributes(photo_folder: Ma
     assert (faces.split.dtype, faces.broken) == (torch.uint8, ())
 
 
-def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make) -> None:
-    folder = photo_folder(70)
-    images = data.load(str(folder)).images
-    for number in (0, 33, 69):
-        expected = decode.decode(folder / f"{number:06}.jpg", 0.1)
-        np.testing.assert_array_equal(images[number].numpy(), expected)
-
-
 def test_faces_of_celeba_have_its_attributes_and_its_split(celeba_folder: Make) -> None:
     faces = data.load(str(celeba_folder(84)))
     assert (faces.kind, faces.attribute_names) == ("celeba", ("Eyeglasses", "Smiling", "Young"))
     assert faces.where("Smiling").tolist() == [False, True] * 42
     assert faces.validation.tolist() == list(range(64, 84, 2))
-
-
-def test_a_celeba_photo_is_kept_whole_whatever_its_aspect(
-    celeba_folder: Make, photo_folder: Make
-) -> None:
-    folder = celeba_folder(64)
-    square = Image.new("RGB", (218, 218), "red")
-    square.paste((255, 255, 255), (20, 0, 198, 218))
-    square.save(folder / "img_align_celeba/000000.jpg")
-    assert data.load(str(folder)).images[0, 1, :, 0].max() < 20
 
 
 def test_no_face_is_in_two_splits_and_none_is_in_no_split(photo_folder: Make) -> None:
@@ -170,10 +146,6 @@ def test_asking_plain_photos_for_an_attribute_is_refused(photo_folder: Make) -> 
 # --- the cache
 
 
-def not_to_be_called(*_: object) -> None:
-    raise AssertionError("faces were prepared")
-
-
 def caches(cache: Path) -> list[Path]:
     """All that lies in the folder of caches, but for the lock."""
     return sorted(path for path in cache.iterdir() if path.name != ".lock")
@@ -188,32 +160,6 @@ def test_another_name_for_the_same_faces_shares_their_cache(
     assert len(caches(own_cache)) == 1
 
 
-def test_a_second_load_decodes_nothing(
-    celeba_folder: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = str(celeba_folder(84))
-    first = data.load(folder)
-    monkeypatch.setattr(prepare, "prepare", not_to_be_called)
-    second = data.load(folder)
-    assert torch.equal(first.images, second.images)
-    assert torch.equal(first.where("Smiling"), second.where("Smiling"))
-    assert torch.equal(first.split, second.split)
-    assert (first.fingerprint, first.kind, first.attribute_names) == (
-        second.fingerprint,
-        second.kind,
-        second.attribute_names,
-    )
-
-
-def test_a_changed_photo_is_seen(photo_folder: Make) -> None:
-    folder = photo_folder(64)
-    before = data.load(str(folder))
-    Image.new("RGB", (89, 109), "white").save(folder / "000005.jpg")
-    after = data.load(str(folder))
-    assert after.fingerprint != before.fingerprint
-    assert after.images[5].min() == 255
-
-
 def test_writing_to_the_images_changes_no_file(photo_folder: Make) -> None:
     folder = str(photo_folder(64))
     with warnings.catch_warnings(action="error"):
@@ -221,126 +167,6 @@ def test_writing_to_the_images_changes_no_file(photo_folder: Make) -> None:
     kept = images.clone()
     images.zero_()
     assert torch.equal(data.load(folder).images, kept)
-
-
-FILES = ("images.npy", "split.npy", "attributes.npy", "facts.json")
-
-
-@pytest.mark.slow
-def test_an_incomplete_cache_is_made_again(celeba_folder: Make, own_cache: Path) -> None:
-    folder = str(celeba_folder(64))
-    whole = data.load(folder).images.clone()
-    [cached] = caches(own_cache)
-    for file in FILES:
-        content = (cached / file).read_bytes()
-        for left in (None, content[: len(content) // 2], b""):
-            (cached / file).unlink()
-            if left is not None:
-                (cached / file).write_bytes(left)
-            again = data.load(folder)
-            assert torch.equal(again.images, whole), file
-            assert again.where("Young").all(), file
-            assert (cached / file).read_bytes() == content, file
-            assert caches(own_cache) == [cached], file
-
-
-def test_a_cache_with_one_wrong_bit_is_made_again_and_that_is_printed(
-    celeba_folder: Make, own_cache: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = str(celeba_folder(64))
-    data.load(folder)
-    [cached] = caches(own_cache)
-    for file in FILES:
-        content = (cached / file).read_bytes()
-        harmed = bytearray(content)
-        harmed[-5] ^= 1
-        times = (cached / file).stat()
-        (cached / file).write_bytes(harmed)
-        os.utime(cached / file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        capsys.readouterr()
-        data.load(folder)
-        assert (cached / file).read_bytes() == content, file
-        assert f"the cache {cached} is damaged" in capsys.readouterr().err, file
-
-
-def test_a_refused_preparation_leaves_nothing_behind(celeba_folder: Make, own_cache: Path) -> None:
-    folder = celeba_folder(64)
-    (folder / "img_align_celeba/000007.jpg").write_bytes(b"")
-    assert "000007.jpg (empty)" in refusal(lambda: data.load(str(folder)))
-    assert caches(own_cache) == []
-
-
-def test_what_is_left_of_a_source_that_has_changed_since_is_removed(
-    photo_folder: Make, own_cache: Path
-) -> None:
-    (own_cache / ".photos-0123456789ab.part").mkdir(parents=True)
-    (own_cache / ".others-0123456789ab.part").mkdir()
-    data.load(str(photo_folder(64)))
-    left = [path.name for path in caches(own_cache) if path.name.startswith(".")]
-    assert left == [".others-0123456789ab.part"]
-
-
-@pytest.mark.slow
-def test_a_second_process_waits_and_uses_the_faces_of_the_first(
-    photo_folder: Make, own_cache: Path
-) -> None:
-    folder = str(photo_folder(64))
-    own_cache.mkdir()
-    lock = FileLock(own_cache / ".lock")
-    script = f"from vaelib import data; print(len(data.load({folder!r}).images))"
-    environment = os.environ | {"VAELIB_CACHE": str(own_cache)}
-    with lock:
-        other = subprocess.Popen(
-            [sys.executable, "-c", script],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert other.stderr is not None
-        assert "another process prepares faces" in other.stderr.readline()
-        source = layouts.find(folder)
-        cached = own_cache / f"photos-{prepare.cache_key(source, 64)[:12]}"
-        part = own_cache / "first"
-        part.mkdir()
-        prepare.prepare(source, 64, part)
-        (part / "of the first").touch()
-        part.rename(cached)
-    output, _ = other.communicate(timeout=60)
-    assert output == "64\n"
-    assert (cached / "of the first").exists()
-
-
-def test_loads_at_the_same_time_do_not_spoil_each_other(
-    photo_folder: Make, own_cache: Path
-) -> None:
-    folder = str(photo_folder(64))
-    found: list[data.FaceSet] = []
-    threads = [threading.Thread(target=lambda: found.append(data.load(folder))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4
-    assert all(torch.equal(faces.images, found[0].images) for faces in found)
-    assert len(caches(own_cache)) == 1
-
-
-def test_a_cache_folder_that_cannot_be_made_is_refused(
-    photo_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setattr(paths, "CACHE", tmp_path / "file" / "cache")
-    assert "set VAELIB_CACHE" in refusal(lambda: data.load(str(photo_folder(64))))
-
-
-def test_a_disk_without_room_is_refused_before_it_is_filled(
-    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = shutil.disk_usage(own_cache.parent)._replace(free=64 * 9216 - 1)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    assert "MB free" in refusal(lambda: data.load(str(photo_folder(64))))
-    assert caches(own_cache) == []
 
 
 # --- prepared faces that are given as the data
@@ -436,15 +262,6 @@ def test_faces_are_drawn_where_only_torch_and_numpy_are_installed(
     )
     expected = data.load("synthetic", "smoke").fingerprint
     assert (done.stdout, done.stderr) == (f"{expected}\n", "")
-
-
-def test_photos_are_refused_in_one_line_where_pillow_is_missing(
-    photo_folder: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = str(photo_folder(64))
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    message = refusal(lambda: data.load(folder))
-    assert message.startswith("photos cannot be decoded without pillow; run pip install pillow, or")
 
 
 # --- from bytes to the network's range and back

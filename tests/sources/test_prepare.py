@@ -2,22 +2,27 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
 import numpy as np
 import PIL
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.conftest import edit, refusal
 from tests.sources import shapes
 from vaelib.sources import cache, decode, layouts, prepare
+from vaelib.support import paths
 
 Make = Callable[..., Path]
 
@@ -51,6 +56,191 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(prepare, "BLOCK_PHOTOS", 16)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
     return blocks
+
+
+# --- the cache
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def opened(folder: Path) -> cache.Prepared:
+    """The faces of a folder of photos, from the cache or prepared for it."""
+    source = layouts.find(str(folder))
+    return prepare.open_or_prepare(source, source.count)
+
+
+def caches(folder: Path) -> list[Path]:
+    """All that lies in the folder of caches, but for the lock."""
+    return sorted(path for path in folder.iterdir() if path.name != ".lock")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_what_is_prepared_once_is_not_decoded_again(
+    celeba_folder: Make, own_cache: Path, counted: list[int]
+) -> None:
+    folder = celeba_folder(84)
+    first = opened(folder)
+    counted.clear()
+    assert opened(folder) == first
+    assert counted == []
+
+
+def test_a_changed_photo_is_seen(photo_folder: Make, own_cache: Path) -> None:
+    folder = photo_folder(64)
+    before = opened(folder)
+    Image.new("RGB", (89, 109), "white").save(folder / "000005.jpg")
+    after = opened(folder)
+    assert after.fingerprint != before.fingerprint
+    assert images(after.folder)[5].min() == 255
+
+
+@pytest.mark.slow
+def test_an_incomplete_cache_is_made_again(celeba_folder: Make, own_cache: Path) -> None:
+    folder = celeba_folder(64)
+    cached = opened(folder).folder
+    whole = contents(cached)
+    for file, content in whole.items():
+        for left in (None, content[: len(content) // 2], b""):
+            (cached / file).unlink()
+            if left is not None:
+                (cached / file).write_bytes(left)
+            opened(folder)
+            assert contents(cached) == whole, file
+            assert caches(own_cache) == [cached], file
+
+
+def test_a_cache_with_one_wrong_bit_is_made_again_and_that_is_printed(
+    celeba_folder: Make, own_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = celeba_folder(64)
+    cached = opened(folder).folder
+    whole = contents(cached)
+    assert sorted(whole) == ["attributes.npy", "facts.json", "images.npy", "split.npy"]
+    for file, content in whole.items():
+        harmed = bytearray(content)
+        harmed[-5] ^= 1
+        times = (cached / file).stat()
+        (cached / file).write_bytes(harmed)
+        os.utime(cached / file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        capsys.readouterr()
+        opened(folder)
+        assert contents(cached) == whole, file
+        assert f"the cache {cached} is damaged" in capsys.readouterr().err, file
+
+
+def test_a_refused_preparation_leaves_nothing_behind(celeba_folder: Make, own_cache: Path) -> None:
+    folder = celeba_folder(64)
+    (folder / "img_align_celeba/000007.jpg").write_bytes(b"")
+    assert "000007.jpg (empty)" in refusal(lambda: opened(folder))
+    assert caches(own_cache) == []
+
+
+def test_what_is_left_of_a_source_that_has_changed_since_is_removed(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    (own_cache / ".photos-0123456789ab.part").mkdir(parents=True)
+    (own_cache / ".others-0123456789ab.part").mkdir()
+    opened(photo_folder(64))
+    left = [path.name for path in caches(own_cache) if path.name.startswith(".")]
+    assert left == [".others-0123456789ab.part"]
+
+
+@pytest.mark.slow
+def test_a_second_process_waits_and_uses_the_faces_of_the_first(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    folder = photo_folder(64)
+    own_cache.mkdir()
+    lock = FileLock(own_cache / ".lock")
+    script = f"from vaelib import data; print(len(data.load({str(folder)!r}).images))"
+    environment = os.environ | {"VAELIB_CACHE": str(own_cache)}
+    with lock:
+        other = subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stderr is not None
+        assert "another process prepares faces" in other.stderr.readline()
+        cached = own_cache / f"photos-{key_of(folder)[:12]}"
+        part = prepared(folder, own_cache / "first")
+        (part / "of the first").touch()
+        part.rename(cached)
+    output, _ = other.communicate(timeout=60)
+    assert output == "64\n"
+    assert (cached / "of the first").exists()
+
+
+def test_preparations_at_the_same_time_do_not_spoil_each_other(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    folder = photo_folder(64)
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(opened, [folder] * 4))
+    assert results == [results[0]] * 4
+    assert caches(own_cache) == [results[0].folder]
+
+
+def test_a_cache_folder_that_cannot_be_made_is_refused(
+    photo_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "file" / "cache")
+    assert "set VAELIB_CACHE" in refusal(lambda: opened(photo_folder(64)))
+
+
+def test_a_cache_folder_that_cannot_be_written_to_is_refused(
+    photo_folder: Make, own_cache: Path
+) -> None:
+    (own_cache / ".lock").mkdir(parents=True)
+    assert f"cannot write to {own_cache}: " in refusal(lambda: opened(photo_folder(64)))
+
+
+def test_a_disk_without_room_is_refused_before_it_is_filled(
+    photo_folder: Make, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(own_cache.parent)._replace(free=64 * 9216 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    assert "MB free" in refusal(lambda: opened(photo_folder(64)))
+    assert caches(own_cache) == []
+
+
+def test_photos_are_refused_in_one_line_where_pillow_is_missing(
+    photo_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photo_folder(64)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    message = refusal(lambda: opened(folder))
+    assert message.startswith("photos cannot be decoded without pillow; run pip install pillow, or")
+
+
+# --- what is prepared
+
+
+def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make, tmp_path: Path) -> None:
+    folder = photo_folder(70)
+    found = images(prepared(folder, tmp_path / "prepared"))
+    expected = [decode.decode(photo, 0.1) for photo in sorted(folder.iterdir())]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_celeba_photo_is_kept_whole_whatever_its_aspect(
+    celeba_folder: Make, tmp_path: Path
+) -> None:
+    folder = celeba_folder(64)
+    square = Image.new("RGB", (218, 218), "red")
+    square.paste((255, 255, 255), (20, 0, 198, 218))
+    square.save(folder / "img_align_celeba/000000.jpg")
+    assert images(prepared(folder, tmp_path / "prepared"))[0, 1, :, 0].max() < 20
 
 
 # --- broken photos
@@ -260,35 +450,26 @@ def test_nothing_changed_gives_the_same_key(celeba_folder: Make) -> None:
     assert key_of(folder) == key_of(folder)
 
 
-def test_an_added_photo_gives_another_key(tmp_path: Path) -> None:
-    before = key_of(folder_of_names(tmp_path, numbered(70)))
-    assert key_of(folder_of_names(tmp_path, ["new.jpg"])) != before
+def test_any_change_of_a_photo_gives_another_key(tmp_path: Path) -> None:
+    def write(photo: Path, text: str, time: int = 0) -> None:
+        photo.write_text(text)
+        os.utime(photo, (time, time))
 
-
-def test_a_renamed_photo_gives_another_key(tmp_path: Path) -> None:
-    before = key_of(folder_of_names(tmp_path, numbered(70)))
-    (tmp_path / "0001.jpg").rename(tmp_path / "0001b.jpg")
-    assert key_of(tmp_path) != before
-
-
-def test_a_photo_of_another_size_gives_another_key(tmp_path: Path) -> None:
-    before = key_of(folder_of_names(tmp_path, numbered(1_000)))
-    (tmp_path / "0500.jpg").write_text("longer than before")
-    os.utime(tmp_path / "0500.jpg", (0, 0))
-    assert key_of(tmp_path) != before
-
-
-def test_a_photo_changed_later_gives_another_key(tmp_path: Path) -> None:
-    before = key_of(folder_of_names(tmp_path, numbered(1_000)))
-    (tmp_path / "0500.jpg").write_text("0501.jpg")
-    assert key_of(tmp_path) != before
-
-
-def test_other_bytes_of_the_same_size_and_time_gives_another_key(tmp_path: Path) -> None:
-    before = key_of(folder_of_names(tmp_path, numbered(64)))
-    (tmp_path / "0033.jpg").write_text("0034.jpg")
-    os.utime(tmp_path / "0033.jpg", (0, 0))
-    assert key_of(tmp_path) != before
+    changes: dict[str, tuple[int, Callable[[Path], object]]] = {
+        "added": (70, lambda folder: write(folder / "new.jpg", "new.jpg")),
+        "renamed": (70, lambda folder: (folder / "0001.jpg").rename(folder / "0001b.jpg")),
+        "another size": (1_000, lambda folder: write(folder / "0500.jpg", "longer than before")),
+        "another time": (1_000, lambda folder: write(folder / "0500.jpg", "0500.jpg", time=1)),
+        "other bytes": (64, lambda folder: write(folder / "0033.jpg", "0034.jpg")),
+    }
+    unseen = []
+    for name, (count, change) in changes.items():
+        folder = folder_of_names(tmp_path / name, numbered(count))
+        before = key_of(folder)
+        change(folder)
+        if key_of(folder) == before:
+            unseen.append(name)
+    assert unseen == []
 
 
 def test_a_changed_list_gives_another_key(tmp_path: Path) -> None:

@@ -414,7 +414,7 @@ def test_a_list_is_read_from_a_zip(zip_of: Zipped) -> None:
     path = zip_of({**PHOTOS, "Anno/list.txt": b"words"}, zipfile.ZIP_DEFLATED)
     listed = storage.find_list([storage.open_zip(path)], ["list.txt"])
     assert listed is not None
-    assert (listed.name, listed.location) == ("list.txt", f"{path}: Anno/list.txt")
+    assert (listed.name, listed.location) == ("list.txt", f"{path}/Anno/list.txt")
     assert listed.text() == "words"
 
 
@@ -422,7 +422,7 @@ def test_a_damaged_list_in_a_zip_is_refused_by_name(zip_of: Zipped) -> None:
     path = zip_of({"list.txt": b"words", "other.txt": b""})
     archive = storage.open_zip(damaged(path, content_of(path, "list.txt"), b"W"))
     message = refusal(lambda: archive.read("list.txt"))
-    assert message.startswith(f"cannot read {path}: list.txt: Bad CRC-32")
+    assert message.startswith(f"cannot read {path}/list.txt: Bad CRC-32")
 
 
 def test_a_list_that_would_unpack_to_too_much_is_refused(
@@ -431,7 +431,7 @@ def test_a_list_that_would_unpack_to_too_much_is_refused(
     path = zip_of({"list.txt": bytes(1_001)}, zipfile.ZIP_DEFLATED)
     monkeypatch.setattr(storage, "MAX_ENTRY_BYTES", 1_000)
     message = refusal(lambda: storage.open_zip(path).read("list.txt"))
-    assert message == f"{path}: list.txt unpacks to over 1,000 bytes; replace it"
+    assert message == f"{path}/list.txt unpacks to over 1,000 bytes; replace it"
 
 
 def test_lists_are_taken_in_the_order_of_their_names_then_of_the_places(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def read(content: bytes) -> UserPhoto:
     Image.init()  # or Pillow would know of some formats only
     formats = [name for name in FORMATS if name in Image.OPEN]
     try:
+        if not content:
+            raise ValueError("empty")
         # Without Pillow's warnings, about bombs and odd EXIF.
         with (
             warnings.catch_warnings(action="ignore"),
@@ -92,7 +94,7 @@ def read(content: bytes) -> UserPhoto:
         raise InputError(_too_many_pixels("far more")) from None
     except Exception as error:  # broken bytes make Pillow raise nearly every kind
         raise InputError(
-            f"this file cannot be read as a picture ({failure_reason(content, error)}); "
+            f"this file cannot be read as a picture ({failure_reason(error)}); "
             "choose a JPEG, PNG or WebP"
         ) from None
 

@@ -69,9 +69,8 @@ def write_facts(
 
 
 def _seal(facts: dict[str, Any]) -> str:
-    """Hash (sha256, hex) of all the facts but the seal: they too may be damaged."""
-    sealed = {key: value for key, value in facts.items() if key != "seal"}
-    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
+    """Hash (sha256, hex) of the facts: they too may be damaged."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def is_in(folder: Path) -> bool:
@@ -106,8 +105,9 @@ def read(folder: Path) -> Prepared:
 def _sealed_facts(folder: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        seal = facts.pop("seal")
         # The name is looked at because it makes folders, and whoever changes it can seal it anew.
-        intact = facts["seal"] == _seal(facts) and facts["name"] == clean_name(facts["name"])
+        intact = seal == _seal(facts) and facts["name"] == clean_name(facts["name"])
     except OSError as error:
         _refuse(folder, FACTS, error)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -141,12 +141,12 @@ def download(only: str | None = None) -> None:
     `paths.CELEBA` is not free.
     """
     part = paths.CELEBA.with_name(f"{paths.CELEBA.name}.part")
-    for name, title, fetch in (
-        ("hub", "Hugging Face", downloads.from_hub),
-        ("drive", "Google Drive", downloads.from_drive),
-    ):
-        if only not in (None, name):
-            continue
+    servers = {
+        "hub": ("Hugging Face", downloads.from_hub),
+        "drive": ("Google Drive", downloads.from_drive),
+    }
+    for name in [only] if only else servers:
+        title, fetch = servers[name]
         _check_room(part / name)
         print(f"downloading from {title} to {part / name}", flush=True)
         try:

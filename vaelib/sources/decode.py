@@ -3,7 +3,6 @@
 Imported where photos are decoded and not before: a machine that only trains may lack the decoders.
 """
 
-import contextlib
 import hashlib
 import io
 import math
@@ -38,10 +37,13 @@ JPEG, EXIF = b"\xff\xd8\xff", b"Exif\0\0"  # how a JPEG begins; its EXIF may rot
 def decode(photo: PhotoData, tolerance: float = ASPECT_TOLERANCE) -> NDArray[np.uint8]:
     """One photo as uint8 (3, 64, 48): rotated by its EXIF, in RGB on white, cropped and resized.
 
-    tolerance: see `crop_and_resize`. Raises what Pillow raises on broken files, and ValueError on
-    more than 50 megapixels.
+    A photo is cropped to its largest centred part that has CelebA's aspect where its own differs
+    from that by more than the tolerance (0.1 is 10 %). Raises what Pillow raises on broken files,
+    and ValueError on empty ones and on more than 50 megapixels.
     """
     content = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
+    if not content:
+        raise ValueError("empty")
     small = _decode_plain_jpeg(content, tolerance) or _decode_any(content, tolerance)
     return np.asarray(small).transpose(2, 0, 1)
 
@@ -64,7 +66,7 @@ def _decode_plain_jpeg(content: bytes, tolerance: float) -> Image.Image | None:
         return None
     eighths = 8 * len(pixels) // height
     extent = (width * eighths / 8, height * eighths / 8)
-    return crop_and_resize(Image.fromarray(pixels), tolerance, extent)
+    return _crop_and_resize(Image.fromarray(pixels), tolerance, extent)
 
 
 def _decode_any(content: bytes, tolerance: float) -> Image.Image:
@@ -79,42 +81,31 @@ def _decode_any(content: bytes, tolerance: float) -> Image.Image:
         image.load()
         # The last row and column of a reduced photo may be there in part: where it really ends.
         extent = draft[1][2:] if draft else image.size
-        small = crop_and_resize(to_rgb(image), tolerance, extent, sideways)
+        small = _crop_and_resize(to_rgb(image), tolerance, extent, sideways)
         if orientation != 1:
             small.info = image.info  # has the orientation: rotating the small image is cheaper
             small = ImageOps.exif_transpose(small)
     return small
 
 
-def crop_and_resize(
-    image: Image.Image,
-    tolerance: float = ASPECT_TOLERANCE,
-    extent: tuple[float, float] | None = None,
-    sideways: bool = False,
+def _crop_and_resize(
+    image: Image.Image, tolerance: float, extent: tuple[float, float], sideways: bool = False
 ) -> Image.Image:
-    """An image resized to 48 x 64 (width x height), or to 64 x 48 where it is stored sideways.
+    """The image resized to 48 x 64 (width x height), or to 64 x 48 where it is stored sideways.
 
-    Where its aspect differs from CelebA's by more than the tolerance (0.1 is 10 %), it is cropped
-    before to its largest centred part that has CelebA's aspect. extent: the image's width and
-    height, where it ends within its last column and row.
+    extent: its width and height, which may end within its last column and row.
     """
     _, target_height, target_width = IMAGE_SHAPE
-    width, height = extent or image.size
-    aspect = 1 / CELEBA_ASPECT if sideways else CELEBA_ASPECT
-    box = (0.0, 0.0, float(width), float(height))
+    width, height = extent
     if abs((height / width if sideways else width / height) / CELEBA_ASPECT - 1) > tolerance:
+        aspect = 1 / CELEBA_ASPECT if sideways else CELEBA_ASPECT
+        box_width, box_height = min(width, height * aspect), min(height, width / aspect)
+        left, top = (width - box_width) / 2, (height - box_height) / 2
         # Cropped, as resizing a box alone would mix in pixels from beyond it.
-        image = image.crop(_centred_box(width, height, aspect))
-        box = (0.0, 0.0, float(image.width), float(image.height))
+        image = image.crop((left, top, left + box_width, top + box_height))
+        width, height = image.size
     size = (target_height, target_width) if sideways else (target_width, target_height)
-    return image.resize(size, Image.Resampling.BILINEAR, box=box)
-
-
-def _centred_box(width: float, height: float, aspect: float) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the largest centred box of an aspect (width / height)."""
-    box_width, box_height = min(width, height * aspect), min(height, width / aspect)
-    left, top = (width - box_width) / 2, (height - box_height) / 2
-    return round(left), round(top), round(left + box_width), round(top + box_height)
+    return image.resize(size, Image.Resampling.BILINEAR, box=(0, 0, width, height))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -128,11 +119,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def failure_reason(photo: PhotoData, error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Why a photo cannot be decoded, in a few words."""
-    with contextlib.suppress(OSError):
-        if (len(photo) if isinstance(photo, bytes) else Path(photo).stat().st_size) == 0:
-            return "empty"
     if isinstance(error, Image.DecompressionBombError):
         return "over 50 megapixels"
     if isinstance(error, UnidentifiedImageError):
@@ -167,7 +155,7 @@ def decode_block(
             try:
                 images[k] = decode(photo, tolerance)
             except Exception as error:  # broken bytes make Pillow raise nearly every exception
-                broken.append((position, failure_reason(photo, error)))
+                broken.append((position, failure_reason(error)))
     rows = np.load(file, mmap_mode="r+")
     rows[[position for position, _ in photos]] = images
     return DecodedBlock(number, len(photos), hashlib.sha256(images.data).hexdigest(), broken)

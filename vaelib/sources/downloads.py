@@ -19,13 +19,8 @@ TIMEOUT = 60.0  # seconds without a byte after which a connection to Google Driv
 RETRIES = 5  # how often it is opened again, to go on where it was
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # no space on the disk, or none for this user
-BROKEN_OFF = (
-    "complete",
-    "Consistency check",
-    "isconnected",
-    "reset",
-    "aborted",
-)  # libraries' words
+# Libraries' words for a connection that broke.
+BROKEN_OFF = ("complete", "Consistency check", "isconnected", "reset", "aborted")
 NOT_INSTALLED = "is not installed; run pip install 'vaelib[celeba]'"
 WRONG = "came with a wrong checksum and was deleted; the next run downloads it again"
 WEB_PAGE = (

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vaelib.config import FACE_BYTES
 from vaelib.sources import annotations, cache
@@ -22,26 +21,22 @@ def describe(source: Source) -> list[str]:
 
     Raises InputError where it cannot be prepared, as far as that is seen without preparing it.
     """
-    if source.prepared:
-        details = _describe_prepared(source.prepared)
+    if prepared := source.prepared:
+        broken = prepared.broken
+        details = {
+            "attributes": str(len(prepared.attribute_names) or "none"),
+            "split": split_sizes(np.load(prepared.folder / cache.SPLIT)),
+            "left out": f"{len(broken)}: {first_names(broken)}" if broken else "none",
+            "name": prepared.name,
+        }
     elif source.kind == "synthetic":
         return ["procedural faces, drawn by a program: as many as the preset asks for"]
     else:
         details = _describe_photos(source)
-    details = {"images": f"{source.count:,}{_of_celeba(source)}", **details}
     what = {"celeba": "CelebA", "photos": "photos", "synthetic": "procedural faces"}[source.kind]
+    details = {"images": image_count(source.kind, source.count), **details}
     lines = [f"  {label:<12}{value}" for label, value in details.items()]
     return [f"{what}, {source.layout}", *lines]
-
-
-def _describe_prepared(prepared: cache.Prepared) -> dict[str, str]:
-    broken = prepared.broken
-    return {
-        "attributes": str(len(prepared.attribute_names) or "none"),
-        "split": split_sizes(np.load(prepared.folder / cache.SPLIT)),
-        "left out": f"{len(broken)}: {first_names(broken)}" if broken else "none",
-        "name": prepared.name,
-    }
 
 
 def _describe_photos(source: Source) -> dict[str, str]:
@@ -52,27 +47,29 @@ def _describe_photos(source: Source) -> dict[str, str]:
     _, names = source.read_attributes()
     own_split, origin = source.read_split()
     split = annotations.split_by_hash(source.files) if own_split is None else own_split
-    missing = _missing(source, bool(names), own_split is not None)
+    missing = [] if names else ["attributes"]
+    if source.kind == "celeba":
+        if own_split is None:
+            missing.append("CelebA's split")
+        if source.count < annotations.CELEBA_SIZE:
+            missing.append(f"{annotations.CELEBA_SIZE - source.count:,} images")
+    if source.shards and (shards := source.shards.missing()):
+        missing.append(f"{len(shards)} shards: {first_names(shards)}")
     decoded, broken, seconds = _decode_sample(source)
-    cores = joblib.cpu_count()
-    seconds = math.ceil(seconds * source.count / cores)
-    megabytes = source.count * FACE_BYTES / 1e6
+    cores, megabytes = joblib.cpu_count(), source.count * FACE_BYTES / 1e6
+    seconds_left = math.ceil(seconds / cores)
     return {
         "attributes": str(len(names) or "none"),
         "split": f"{split_sizes(split)}, {origin}",
         "missing": ", ".join(missing) or "nothing",
         "broken": f"{len(broken)}: {first_names(broken)}" if broken else f"none of {decoded} tried",
-        "preparing": f"about {seconds:,} s on {cores} cores, {megabytes:,.0f} MB",
+        "preparing": f"about {seconds_left:,} s on {cores} cores, {megabytes:,.0f} MB",
     }
 
 
-def summary(source: Source, split: NDArray[np.uint8], origin: str) -> str:
-    """How many of the source's faces there are, and in which part of the split, in a line."""
-    return f"{len(split):,}{_of_celeba(source)} images; {split_sizes(split)}, {origin}"
-
-
-def _of_celeba(source: Source) -> str:
-    return f" of {annotations.CELEBA_SIZE:,}" if source.kind == "celeba" else ""
+def image_count(kind: cache.Kind, count: int) -> str:
+    """The number of images and, of CelebA, of how many."""
+    return f"{count:,}" + (f" of {annotations.CELEBA_SIZE:,}" if kind == "celeba" else "")
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -89,23 +86,8 @@ def check_broken(broken: Sequence[str], count: int) -> None:
         )
 
 
-def _missing(source: Source, has_attributes: bool, has_split: bool) -> list[str]:
-    """What the source could have and has not."""
-    missing = [] if has_attributes else ["attributes"]
-    if source.kind == "celeba":
-        absent = annotations.CELEBA_SIZE - len(source.files)
-        if not has_split:
-            missing.append("CelebA's split")
-        if absent > 0:
-            missing.append(f"{absent:,} images")
-    shards = source.shards.missing() if source.shards else []
-    if shards:
-        missing.append(f"{len(shards)} shards: {first_names(shards)}")
-    return missing
-
-
 def _decode_sample(source: Source) -> tuple[int, list[str], float]:
-    """How many photos were decoded, which are broken and why, and seconds for each.
+    """How many photos were decoded, which are broken and why, and seconds for all on one core.
 
     Empty photos are among the broken, decoded or not.
     """
@@ -121,8 +103,8 @@ def _decode_sample(source: Source) -> tuple[int, list[str], float]:
             try:
                 decode.decode(photo)
             except Exception as error:  # broken bytes make Pillow raise nearly every exception
-                broken[source.files[position]] = decode.failure_reason(photo, error)
-    seconds = (time.perf_counter() - started) / decoded
+                broken[source.files[position]] = decode.failure_reason(error)
+    seconds = (time.perf_counter() - started) / decoded * source.count
     named = [f"{file} ({reason})" for file, reason in sorted(broken.items())]
     check_broken(named, len(source.files))
     if len(named) > decoded / 10:  # of an even sample: so it is more than 1 % of all

@@ -79,7 +79,7 @@ class Source:
             return
         count = min(count, len(self.files))
         last = len(self.files) - 1
-        positions = [round(k * last / max(count - 1, 1)) for k in range(count)]
+        positions = [round(k * last / (count - 1)) for k in range(count)]
         entries = [self.prefix + self.files[position] for position in positions]
         for k, photo in self.store.photos(entries):
             yield positions[k], photo
@@ -156,7 +156,9 @@ def find(data: str) -> Source:
     prepared faces are damaged.
     """
     if data == "auto":
-        data = str(paths.CELEBA) if _holds_anything(paths.CELEBA) else "synthetic"
+        names = [entry.name for entry in paths.CELEBA.iterdir()] if paths.CELEBA.is_dir() else []
+        has_copy = any(not name.startswith(".") for name in names)
+        data = str(paths.CELEBA) if has_copy else "synthetic"
     if data == "synthetic":
         return Source("synthetic", "synthetic", "drawn by a program")
     # Not resolved: a link keeps the name that the reader gave it. ".." has to go, though.
@@ -176,12 +178,7 @@ def find(data: str) -> Source:
     return source
 
 
-def _holds_anything(folder: Path) -> bool:
-    return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
-
-
 def _in_file(path: Path) -> Source:
-    """The copy in a zip or a parquet file. Raises InputError for any other file."""
     if path.suffix.lower() == ".zip":
         beside = [storage.open_files(path.parent / folder, LISTS) for folder in LIST_FOLDERS]
         archive = storage.open_zip(path)
@@ -192,7 +189,6 @@ def _in_file(path: Path) -> Source:
 
 
 def _in_folder(path: Path) -> Source:
-    """The copy in a folder. Raises InputError where there is none, or it cannot be read."""
     if cache.is_in(path):
         prepared = cache.read(path)
         return Source(prepared.kind, prepared.name, "prepared already", prepared=prepared)

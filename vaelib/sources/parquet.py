@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from vaelib.sources import annotations, storage
 from vaelib.support.errors import InputError
 
-SUFFIX = ".parquet"
 IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png")
 BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
 SPLIT_WORDS = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
@@ -119,15 +118,19 @@ class Shards:
 
     def missing(self) -> list[str]:
         """Shards that are not there, though the names of the others count them."""
-        missing: dict[str, set[str]] = {}
+        present, series = set(), set()
         for file in self.files:
             # Some have a hash at the end: train-00000-of-00002-0123456789abcdef.
             if numbered := re.match(r"(.*)-(\d+)-of-(\d{1,5})(?!\d)", file.stem):
                 start, number, count = numbered.groups()
-                every = {f"{start}-{n:0{len(number)}}-of-{count}" for n in range(int(count))}
-                missing.setdefault(f"{file.parent}/{start}-of-{count}", every)
-                missing[f"{file.parent}/{start}-of-{count}"].discard(numbered.group())
-        return sorted(f"{stem}{SUFFIX}" for stems in missing.values() for stem in stems)
+                present.add((file.parent, numbered.group()))
+                series.add((file.parent, start, len(number), count))
+        expected = {
+            (folder, f"{start}-{number:0{digits}}-of-{count}")
+            for folder, start, digits, count in series
+            for number in range(int(count))
+        }
+        return sorted(f"{stem}.parquet" for _, stem in expected - present)
 
 
 def _read_photos(shard: Shard) -> Iterator[bytes]:
@@ -184,17 +187,17 @@ def _open_shard(file: Path, split: int | None) -> Shard:
 
 def _image_column(schema: pa.Schema, file: Path) -> str:
     """The column of photos: one that is called so, or else the first of Hugging Face's kind."""
-    by_name, by_type = [], []
+    columns = []
     for field in schema:
         is_struct = pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
         kind = field.type.field("bytes").type if is_struct else field.type
         if kind in BINARY and schema.names.count(field.name) == 1:
             if field.name.lower() in IMAGE_COLUMNS:
-                by_name.append(str(field.name))
-            elif is_struct:
-                by_type.append(str(field.name))
-    if by_name or by_type:
-        return (by_name or by_type)[0]
+                return str(field.name)
+            if is_struct:
+                columns.append(str(field.name))
+    if columns:
+        return columns[0]
     raise InputError(
         f"{file} has no column of photos; looked for bytes in {', '.join(IMAGE_COLUMNS)}, "
         f"found {', '.join(schema.names)[:120]}"

@@ -17,7 +17,7 @@ from vaelib.faces import render
 from vaelib.faces.attributes import ATTRIBUTE_NAMES
 from vaelib.sources import annotations, cache, inspect
 from vaelib.sources.cache import ATTRIBUTES, IMAGES, SPLIT, Prepared
-from vaelib.sources.layouts import Source
+from vaelib.sources.layouts import Source, split_sizes
 from vaelib.sources.storage import PhotoData
 from vaelib.support import files, paths, progress
 from vaelib.support.errors import InputError
@@ -41,7 +41,13 @@ def cache_key(source: Source, count: int) -> str:
     their checksums), the lists, evenly spaced samples of the content, the recipe and, for photos,
     the versions of the decoders. Raises InputError where a decoder is needed but not installed.
     """
-    decoders = _decoder_versions() if source.files else ()
+    decoders: tuple[str, ...] = ()
+    if source.files:
+        cache.check_installed(*cache.DECODERS)
+        import PIL
+        import simplejpeg
+
+        decoders = (PIL.__version__, simplejpeg.__version__)
     parts = [source.kind, count, source.files, source.states, RECIPE, decoders]
     digest = hashlib.sha256(json.dumps(parts).encode())
     for listed in (source.attribute_list, source.partition_list):
@@ -51,14 +57,6 @@ def cache_key(source: Source, count: int) -> str:
     for file in source.sampled_files(SAMPLES):
         digest.update(_digest_sample(file))
     return digest.hexdigest()
-
-
-def _decoder_versions() -> tuple[str, ...]:
-    cache.check_installed(*cache.DECODERS)
-    import PIL
-    import simplejpeg
-
-    return PIL.__version__, simplejpeg.__version__
 
 
 def _digest_sample(file: Path) -> bytes:
@@ -88,26 +86,19 @@ def open_or_prepare(source: Source, count: int) -> Prepared:
     folder = paths.CACHE / f"{source.name}-{cache_key(source, count)[:12]}"
     with contextlib.suppress(InputError):
         return cache.read(folder)
-    with _no_other_process():
+    lock = paths.CACHE / ".lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.open("a").close()
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {paths.CACHE}: {error.strerror}; set VAELIB_CACHE to another folder"
+        ) from error
+    with files.locked(lock, "another process prepares faces; waiting for its end"):
         with contextlib.suppress(InputError):
             return cache.read(folder)  # another process was first
         _make_cache(source, count, folder)
         return cache.read(folder)
-
-
-@contextlib.contextmanager
-def _no_other_process() -> Iterator[None]:
-    """Wait until no other process prepares faces."""
-    waiting = "another process prepares faces; waiting for its end"
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(files.locked(paths.CACHE / ".lock", waiting))
-        except OSError as error:
-            raise InputError(
-                f"cannot write to {paths.CACHE}: {error.strerror}; "
-                "set VAELIB_CACHE to another folder"
-            ) from error
-        yield
 
 
 def _make_cache(source: Source, count: int, folder: Path) -> None:
@@ -166,11 +157,12 @@ def prepare(source: Source, count: int, folder: Path) -> None:
             split = annotations.split_by_hash([source.files[position] for position in kept])
         else:
             split = own_split[kept]
-        print(f"{source.name}: {inspect.summary(source, split, origin)}", file=sys.stderr)
+        images_kept = inspect.image_count(source.kind, len(split))
+        summary = f"{source.name}: {images_kept} images; {split_sizes(split)}, {origin}"
+        print(summary, file=sys.stderr)
     if attributes is not None:
         np.save(folder / ATTRIBUTES, attributes)
     np.save(folder / SPLIT, split)
-    names = names if attributes is not None else ()
     (folder / JOURNAL).unlink(missing_ok=True)
     cache.write_facts(folder, source.name, source.kind, len(split), names, broken)
 

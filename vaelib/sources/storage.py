@@ -38,10 +38,6 @@ class Folder:
         except OSError as error:
             refuse(error, self.path / name)
 
-    def location(self, name: str) -> str:
-        """How messages call an entry."""
-        return str(self.path / name)
-
     def photos(self, names: Sequence[str]) -> Iterator[tuple[int, PhotoData]]:
         """Every photo with its position among the names, in the order that is quickest to read."""
         yield from enumerate(f"{self.path}/{name}" for name in names)
@@ -62,17 +58,13 @@ class Zip:
 
     def read(self, name: str) -> bytes:
         """All of an entry. Raises InputError for one that is damaged, or larger than any list."""
-        location = self.location(name)
+        location = self.path / name
         if self.entries[name].size > MAX_ENTRY_BYTES:
             raise InputError(f"{location} unpacks to over {MAX_ENTRY_BYTES:,} bytes; replace it")
         try:
             return self.archive.read(self.infos[name])
         except Exception as error:  # damage raises another exception in each compression
             raise InputError(f"cannot read {location}: {error}; copy it again") from error
-
-    def location(self, name: str) -> str:
-        """How messages call an entry."""
-        return f"{self.path}: {name}"
 
     def photos(self, names: Sequence[str]) -> Iterator[tuple[int, PhotoData]]:
         """As in a folder. A photo that cannot be read is empty, so it is counted as broken."""
@@ -99,8 +91,8 @@ class ListFile:
 
     @property
     def location(self) -> str:
-        """How messages call the list."""
-        return self.store.location(self.entry)
+        """How messages call the list: by its path, inside the zip where it is in one."""
+        return str(self.store.path / self.entry)
 
     def text(self) -> str:
         """The list decoded: UTF-8, or UTF-16 where it begins with Windows's mark for that."""
