@@ -19,11 +19,12 @@ from PIL import Image
 from benchmarks.explore import write_untrained_models
 from vaelib.data import FaceSet, load
 from vaelib.explore import state as states
-from vaelib.explore.app import NOTEBOOK, parameterised
+from vaelib.explore import traverse
+from vaelib.explore.app import NOTEBOOK
 from vaelib.explore.run_index import find_runs
 from vaelib.explore.state import ExplorerState
 from vaelib.faces import render
-from vaelib.publishing.notebooks import Parameters
+from vaelib.publishing.notebooks import Parameters, copy_with_parameters
 from vaelib.support import paths
 
 THREE_MODELS = ("lam-1e-5", "latent-32", "centred")
@@ -53,8 +54,8 @@ def three_models(faces: FaceSet, runs: Path, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def state(faces: FaceSet, three_models: Path, monkeypatch: pytest.MonkeyPatch) -> ExplorerState:
-    monkeypatch.setattr(states, "ATTRIBUTE_FACES", 100)
-    monkeypatch.setattr(states, "DIRECTION_FACES", 50)
+    monkeypatch.setattr(states, "TRAIN_SAMPLE", 100)
+    monkeypatch.setattr(traverse, "DIRECTION_FACES", 50)
     return ExplorerState(faces, find_runs(three_models / faces.name, faces.fingerprint))
 
 
@@ -142,7 +143,7 @@ def app(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 def lab(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the notebook in JupyterLab."""
     folder = tmp_path_factory.mktemp("lab")
-    parameterised(folder, PARAMETERS)
+    copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, folder / NOTEBOOK, PARAMETERS)
     settings = [f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}"]
     settings += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={free_port()}", "--allow-root"]
     with served(["jupyterlab", "--no-browser", *settings], environment, folder) as address:

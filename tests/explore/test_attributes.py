@@ -9,16 +9,17 @@ import torch
 from vaelib import latent
 from vaelib.data import FaceSet
 from vaelib.evaluation import attributes as classifiers
-from vaelib.explore.attributes import Attributes
-from vaelib.explore.state import ATTRIBUTE_METHODS, ExplorerState
+from vaelib.explore.attributes import METHODS, Attributes
+from vaelib.explore.state import ExplorerState
 from vaelib.support import paths
 
 
-@pytest.mark.parametrize("method", ATTRIBUTE_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_strength_moves_the_face_along_the_direction(state: ExplorerState, method: str) -> None:
     panel = Attributes(state)
     panel.method.value, panel.attribute.value, panel.strength.value = method, "Male", 2.0
-    direction = state.direction_of("Male", "lam-1e-5", method)
+    mu = state.encoded("lam-1e-5", len(state.train_sample)).mu
+    direction = METHODS[method](mu, state.faces.where("Male")[state.train_sample])
     z = state.latent_mean("lam-1e-5", "held-out 1") + 2 * direction
     expected = latent.decode(state.models.model("lam-1e-5"), z)[0]
     torch.testing.assert_close(panel.faces.shown[1], expected, rtol=1e-3, atol=1e-4)
@@ -33,6 +34,12 @@ def test_an_attribute_that_too_few_faces_have_is_reported(
     panel.strength.value = 1.0
     assert panel.status.is_error
     assert "have this attribute" in panel.status.text
+
+
+def test_attributes_have_the_names_of_the_data(state: ExplorerState) -> None:
+    names = {name for _, name in Attributes(state).attribute.options}
+    assert names <= set(state.faces.attribute_names)
+    assert {"Smiling", "Eyeglasses", "Male", "Black_Hair"} <= names
 
 
 def test_without_attributes_the_panel_says_so(flat_faces: FaceSet, state: ExplorerState) -> None:
@@ -53,7 +60,7 @@ def state_with_classifier(
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     monkeypatch.setattr(classifiers, "MAX_IMAGES", 128)
     classifiers.classifier_for.cache_clear()
-    state.load_classifier()
+    classifiers.classifier_for(state.faces)
     yield state
     classifiers.classifier_for.cache_clear()
 

@@ -58,5 +58,9 @@ def test_the_report_of_a_lost_model_goes_with_another_choice(
     assert not panel.status.text
 
 
+def test_models_are_listed_with_the_images_that_they_have_seen(state: ExplorerState) -> None:
+    assert ("centred, 40,000 images seen", "centred") in Generate(state).model.options
+
+
 def test_the_base_model_is_chosen_at_first(state: ExplorerState) -> None:
     assert Generate(state).model.value == "lam-1e-5"

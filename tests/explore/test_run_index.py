@@ -40,8 +40,7 @@ def test_without_a_run_the_index_is_empty(tmp_path: Path) -> None:
 def test_of_two_runs_the_longer_trained_is_preferred(tmp_path: Path) -> None:
     finished(tmp_path, "long", SEVEN["centred"], seen=900)
     finished(tmp_path, "short", SEVEN["centred"], seen=80)
-    index = find_runs(tmp_path, FACES)
-    assert index.label("centred") == "centred, 900 images seen"
+    assert find_runs(tmp_path, FACES).entries["centred"].experiment.budget == 900
 
 
 def test_a_run_on_the_faces_shown_is_preferred_to_one_on_others(tmp_path: Path) -> None:
@@ -62,12 +61,14 @@ def test_other_seeds_and_settings_are_named_by_what_is_different(tmp_path: Path)
     finished(tmp_path, "c", replace(base, norm="batch"))
     finished(tmp_path, "d", replace(base, lam=0.5, latent=16))
     finished(tmp_path, "e", replace(base, weighting="calibrated"))
+    finished(tmp_path, "f", replace(base, lam=1.2e-5))
     assert set(find_runs(tmp_path, FACES).names) == {
         "lam-1e-5",
         "lam-1e-5, seed 1",
         "lam-1e-5, batch norm",
         "lam-5e-1, latent 16",
         "lam-1e-5, calibrated",
+        "lam-1.2e-5",
     }
 
 

@@ -25,11 +25,6 @@ def test_held_out_faces_are_no_training_faces(state: ExplorerState) -> None:
         assert not (train == face).flatten(1).all(dim=1).any()
 
 
-def test_attributes_have_the_names_of_the_data(state: ExplorerState) -> None:
-    assert set(state.attributes) <= set(state.faces.attribute_names)
-    assert {"Smiling", "Eyeglasses", "Male", "Black_Hair"} <= set(state.attributes)
-
-
 @pytest.mark.slow
 def test_without_a_run_the_smoke_base_model_is_trained_and_the_summary_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,8 +8,8 @@ from PIL import Image
 
 from vaelib import latent
 from vaelib.data import to_uint8
-from vaelib.explore.state import DIRECTION_KINDS, ExplorerState
-from vaelib.explore.traverse import CENTRE, Traverse
+from vaelib.explore.state import ExplorerState
+from vaelib.explore.traverse import CENTRE, DIRECTION_KINDS, Traverse
 
 
 def test_sliders_in_the_middle_show_the_starting_face(state: ExplorerState) -> None:

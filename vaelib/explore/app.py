@@ -43,18 +43,12 @@ def settings(port: int, browser: bool) -> Config:
     return config
 
 
-def parameterised(folder: Path, parameters: Parameters) -> Path:
-    """A copy of the notebook in this folder that carries the parameters."""
-    copy = folder / NOTEBOOK
-    copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, copy, parameters)
-    return copy
-
-
 def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
     """Serve the page until Ctrl-C. Raises InputError for a port that cannot be used."""
     if not 1024 <= port <= 65535:
         raise InputError(f"port is {port}; it must lie between 1024 and 65535")
     parameters: Parameters = {"data": absolute_data(data), "preset": preset, "name": name}
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
-        notebook = parameterised(Path(folder), parameters)
+        notebook = Path(folder) / NOTEBOOK
+        copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, notebook, parameters)
         Page.launch_instance([str(notebook)], config=settings(port, browser))

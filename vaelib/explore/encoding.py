@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +18,31 @@ GIF_COLOURS = 128
 
 def side_by_side(images: Tensor) -> bytes:
     """Faces (n, 3, 64, 48), uint8 or in [-1, 1], in one row as a PNG of 64 x 48 n pixels."""
-    return _png(_row(images))
+    return _encoded(_row(images), "PNG", compress_level=FASTEST)
 
 
 def labelled_rows(rows: Mapping[str, Tensor]) -> bytes:
     """Faces (n, 3, 64, 48), uint8 or in [-1, 1], a row for each name as a PNG."""
     from vaelib.reporting import figures  # only here: it takes half a second to load
 
-    return _png(figures.labelled_rows(rows))
+    return _encoded(figures.labelled_rows(rows), "PNG", compress_level=FASTEST)
 
 
-def _png(image: Image.Image) -> bytes:
+def gif(steps: list[Tensor]) -> bytes:
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], in one row at each step, there and back."""
+    first, *others = [_gif_frame(images) for images in [*steps, *steps[-2:0:-1]]]
+    duration = FRAME_MILLISECONDS
+    return _encoded(first, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """A photo as JPEG, which takes a fifth of a PNG's bytes."""
+    return _encoded(image, "JPEG", quality=88)
+
+
+def _encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
     content = io.BytesIO()
-    image.save(content, "PNG", compress_level=FASTEST)
+    image.save(content, file_format, **options)
     return content.getvalue()
 
 
@@ -39,25 +52,8 @@ def _row(images: Tensor) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(row.numpy()))
 
 
-def gif(steps: list[Tensor]) -> bytes:
-    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], in one row at each step, there and back."""
-    first, *others = [_gif_frame(images) for images in [*steps, *steps[-2:0:-1]]]
-    content = io.BytesIO()
-    first.save(
-        content, "GIF", save_all=True, append_images=others, duration=FRAME_MILLISECONDS, loop=0
-    )
-    return content.getvalue()
-
-
 def _gif_frame(images: Tensor) -> Image.Image:
     row = _row(images)
     large = row.resize((2 * row.width, 2 * row.height), Image.Resampling.NEAREST)
     # Without dithering, whose noise a GIF cannot pack: a third of the bytes.
     return large.quantize(GIF_COLOURS, dither=Image.Dither.NONE)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    """A photo as JPEG, which takes a fifth of a PNG's bytes."""
-    content = io.BytesIO()
-    image.save(content, "JPEG", quality=88)
-    return content.getvalue()

@@ -47,7 +47,11 @@ class Explorer:
         self.status.show(self.state.summary)
 
     def panel(self, name: str) -> ipywidgets.Widget:
-        """A panel, by its name in PANELS; the status line where nothing could be opened."""
+        """A panel, by its name in PANELS; a status line where it cannot be opened."""
         if self.state is None:
             return self.status
+        if name not in PANELS:
+            status = StatusLine()
+            status.show(f"there is no panel {name!r}; choose from {', '.join(PANELS)}", True)
+            return status
         return PANELS[name](self.state).view

@@ -1,7 +1,6 @@
 """The panel of the user's own photo: framed as CelebA is, and reconstructed by every model."""
 
 import torch
-from torch import Tensor
 
 from vaelib import latent
 from vaelib.data import to_uint8
@@ -16,9 +15,10 @@ HEIGHT = 320  # pixels of the photo as it is shown
 class OwnPhoto(Panel):
     """A photo stays in this process; nothing is written unless the browser saves it."""
 
+    photo: UserPhoto  # once the first file is open; only then the controls that need it are there
+
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
-        self.photo: UserPhoto | None = None
         self.drop = widgets.FileDrop(
             "A photo with a face: choose a file, or drop one here", self.status, self.open
         )
@@ -50,35 +50,24 @@ class OwnPhoto(Panel):
         self._guess_frame()
         self.view.children = (self.drop, self.status, *self.shown_with_photo)
 
-    def _framed(self) -> Tensor:
-        """What is in the frame, uint8 (1, 3, 64, 48)."""
-        assert self.photo is not None  # the controls that lead here come with the first photo
-        return photo.crop(self.photo.image, [self._frame])
-
-    @property
-    def _frame(self) -> Frame:
-        return Frame(self.zoom.value, self.across.value, self.down.value)
-
     def _guess_frame(self) -> None:
         """Set the sliders to the frame that the base model reconstructs best."""
-        assert self.photo is not None
         frame = photo.guess(self.photo.image, self.state.models.model(self.base_model))
         self.zoom.value, self.across.value, self.down.value = frame
         self.draw()
 
     def _draw(self) -> None:
-        if self.photo is None:
-            return
-        overlay = photo.with_frame(self.photo.image, self._frame, HEIGHT)
+        frame = Frame(self.zoom.value, self.across.value, self.down.value)
+        overlay = photo.with_frame(self.photo.image, frame, HEIGHT)
         self.picture.content = encoding.jpeg(overlay)
-        face = self._framed()
+        face = photo.crop(self.photo.image, [frame])
         models = self.load_models()
         drawn = [to_uint8(latent.reconstruct(model, face)) for model in models.values()]
         self.faces.show(torch.cat([face, *drawn]), ["your photo, framed", *models])
 
     def keep_framed(self) -> None:
         """Offer the framed photo in the lists of all panels."""
-        self.keep(self._framed()[0], "your photo")
+        self.keep(self.faces.shown[0], "your photo")
 
     def png(self) -> bytes:
         """The framed photo and its reconstructions as a PNG, a named row each."""

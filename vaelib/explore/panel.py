@@ -1,6 +1,6 @@
 """What every panel of the explorer has; a new panel is a module beside this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 from torch import Tensor
@@ -61,28 +61,31 @@ class Panel:
 
     def model_dropdown(self) -> ipywidgets.Dropdown:
         """A list of the models; its value is a name."""
-        return widgets.dropdown("Model", self.model_options(), self.base_model)
+        return widgets.dropdown("Model", self.model_options(), value=self.base_model)
 
     def model_options(self) -> list[tuple[str, str]]:
-        """Label and name of each model."""
-        models = self.state.models
-        return [(models.label(name), name) for name in models.names]
+        """Label and name of each model, with the images that it has seen."""
+        entries = self.state.models.entries.items()
+        return [(f"{name}, {run.experiment.budget:,} images seen", name) for name, run in entries]
 
-    def face_dropdown(self, label: str, index: int, first: str = "") -> ipywidgets.Dropdown:
+    def face_dropdown(
+        self, label: str, index: int, extra: Sequence[str] = ()
+    ) -> ipywidgets.Dropdown:
         """A list of the gallery's faces, which grows with it.
 
-        index: of the face that is chosen at first; first: an option before all faces, or none.
+        index: of the face that is chosen at first; extra: options before all faces.
         """
 
         def options() -> list[str]:
-            return [*([first] if first else []), *self.state.gallery]
+            return [*extra, *self.state.gallery]
 
-        chosen = widgets.dropdown(label, options(), options()[index])
+        chosen = widgets.dropdown(label, options(), index=index)
 
         def update() -> None:
             value = chosen.value
             chosen.options = options()  # which chooses the first
-            chosen.value = value if value in chosen.options else chosen.options[0]
+            if value in chosen.options:
+                chosen.value = value
 
         self.state.kept_listeners.append(update)
         return chosen

@@ -191,17 +191,15 @@ def _candidates(size: tuple[int, int]) -> list[Frame]:
     """
     frames: list[Frame] = []
     for steps in range(STEPS_PER_FRAME, 0, -1):
-        frames = [frame for zoom in GUESSED_ZOOMS for frame in _positions(size, zoom, steps)]
+        frames = []
+        for zoom in GUESSED_ZOOMS:
+            left, top, right, bottom = Frame(zoom).box(size)
+            across = _shares(size[0] / (right - left), steps)
+            down = _shares(size[1] / (bottom - top), steps)
+            frames += [Frame(zoom, x, y) for y in down for x in across]
         if len(frames) <= MAX_CANDIDATES:
             break
     return frames[:: math.ceil(len(frames) / MAX_CANDIDATES)]  # a long strip still has more
-
-
-def _positions(size: tuple[int, int], zoom: float, steps: int) -> list[Frame]:
-    left, top, right, bottom = Frame(zoom).box(size)
-    across = _shares(size[0] / (right - left), steps)
-    down = _shares(size[1] / (bottom - top), steps)
-    return [Frame(zoom, x, y) for y in down for x in across]
 
 
 def _shares(frames: float, steps: int) -> list[float]:

@@ -1,9 +1,12 @@
 """The trained models at hand, by name, whatever recipe and budget they were trained with."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from vaelib import latent
 from vaelib.config import ALL_EXPERIMENTS, SEVEN, Experiment
@@ -12,28 +15,20 @@ from vaelib.support.errors import InputError
 from vaelib.training import runs
 
 
-@dataclass(frozen=True)
-class RunEntry:
+class RunEntry(NamedTuple):
     """A finished run that may be loaded."""
 
     folder: Path
     experiment: Experiment
     same_faces: bool  # trained on the very faces that are shown, not on others of that name
-
-    @property
-    def rank(self) -> tuple[bool, int, float]:
-        """Of two runs the larger is preferred: same faces, then images seen, then the newest."""
-        finished_at = (self.folder / runs.FINISHED).stat().st_mtime
-        return self.same_faces, self.experiment.budget, finished_at
+    finished_at: float  # seconds since 1970
 
 
-@dataclass
-class RunIndex:
+class RunIndex(NamedTuple):
     """Finished runs by name; a model is loaded when it is first needed."""
 
     entries: dict[str, RunEntry]
     unreadable: tuple[str, ...] = ()  # folders that look finished, each with the reason
-    loaded: dict[str, VAE] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,18 +39,12 @@ class RunIndex:
         """The report's models, as far as they are here; without any of them, all that are."""
         return tuple(name for name in SEVEN if name in self.entries) or self.names
 
-    def label(self, name: str) -> str:
-        """The name with the images that the model has seen."""
-        return f"{name}, {self.entries[name].experiment.budget:,} images seen"
-
     def model(self, name: str) -> VAE:
         """The model of this name, in evaluation mode.
 
         Raises InputError where its run was deleted or damaged since, or is of another size.
         """
-        if name not in self.loaded:
-            self.loaded[name] = _load(name, self.entries[name].folder)
-        return self.loaded[name]
+        return _load(name, self.entries[name].folder)
 
 
 def find_runs(folder: Path, fingerprint: str) -> RunIndex:
@@ -64,69 +53,59 @@ def find_runs(folder: Path, fingerprint: str) -> RunIndex:
     fingerprint: of the faces that are shown; of several runs of one name, one that was trained on
     them is preferred, then the one that has seen most images. Other seeds have names of their own.
     """
+    entries: list[RunEntry] = []
     unreadable: list[str] = []
-    preferred: dict[Experiment, RunEntry] = {}
-    for entry in _finished_runs(folder, fingerprint, unreadable):
-        kind = _without_schedule(entry.experiment)
-        if kind not in preferred or entry.rank > preferred[kind].rank:
-            preferred[kind] = entry
-    named = _by_name(preferred.values())
-    order = [name for name in ALL_EXPERIMENTS if name in named]
-    order += [name for name in named if name not in ALL_EXPERIMENTS]
-    return RunIndex({name: named[name] for name in order}, tuple(unreadable))
-
-
-def _finished_runs(folder: Path, fingerprint: str, unreadable: list[str]) -> Iterator[RunEntry]:
     for marker in sorted(folder.glob(f"*/{runs.FINISHED}")):
         run = marker.parent
         try:
             settings = json.loads((run / runs.EXPERIMENT).read_text(encoding="utf-8"))
             environment = json.loads((run / runs.ENVIRONMENT).read_text(encoding="utf-8"))
             same_faces = environment.get("fingerprint") == fingerprint
-            entry = RunEntry(run, Experiment(**settings), same_faces)
             if not (run / runs.MODEL).exists():
                 raise ValueError(f"there is no {runs.MODEL}")
+            experiment = Experiment(**settings)
+            entries.append(RunEntry(run, experiment, same_faces, marker.stat().st_mtime))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             unreadable.append(f"{run.name}: {error}")
-        else:
-            yield entry
+    named = _by_name(entries)
+    order = [*ALL_EXPERIMENTS, *named]
+    return RunIndex({name: named[name] for name in order if name in named}, tuple(unreadable))
 
 
-def _by_name(entries: Iterable[RunEntry]) -> dict[str, RunEntry]:
-    """Of two seeds of one experiment, the preferred one has its plain name."""
+def _by_name(entries: list[RunEntry]) -> dict[str, RunEntry]:
+    """The preferred run of each name; of several seeds, the preferred one has the plain name."""
 
-    def preference(entry: RunEntry) -> tuple[bool, int, int]:
-        return entry.same_faces, entry.experiment.budget, -entry.experiment.seed
+    def preference(entry: RunEntry) -> tuple[bool, int, int, float]:
+        experiment = entry.experiment
+        return entry.same_faces, experiment.budget, -experiment.seed, entry.finished_at
 
     named: dict[str, RunEntry] = {}
     for entry in sorted(entries, key=preference, reverse=True):
-        name = _name(entry.experiment)
-        if name in named:
-            name = f"{name}, seed {entry.experiment.seed}"
+        name, seed = _name(entry.experiment), entry.experiment.seed
+        if name in named and named[name].experiment.seed != seed:
+            name = f"{name}, seed {seed}"
         named.setdefault(name, entry)
     return named
 
 
-def _without_schedule(experiment: Experiment) -> Experiment:
-    """The same for experiments that differ only in how long and how they are trained."""
+def _name(experiment: Experiment) -> str:
+    """The report's name of an experiment, or its lambda and whatever else is not the default.
+
+    The seed, and how long and how it is trained, make no other name.
+    """
     default = Experiment()
-    return replace(
+    kind = replace(
         experiment,
+        seed=default.seed,
         budget=default.budget,
         batch_size=default.batch_size,
         learning_rate=default.learning_rate,
         precision=default.precision,
     )
-
-
-def _name(experiment: Experiment) -> str:
-    """The report's name of an experiment, or its lambda and whatever else is not the default."""
-    kind = replace(_without_schedule(experiment), seed=0)
     for name, known in ALL_EXPERIMENTS.items():
         if kind == known:
             return name
-    default = Experiment()
-    words = [f"lam-{kind.lam:.0e}".replace("e-0", "e-")]
+    words = [f"lam-{np.format_float_scientific(kind.lam, trim='-', exp_digits=1)}"]
     if kind.latent != default.latent:
         words.append(f"latent {kind.latent}")
     if kind.kl_reading != default.kl_reading:
@@ -138,6 +117,7 @@ def _name(experiment: Experiment) -> str:
     return ", ".join(words)
 
 
+@cache  # errors are not kept: a run may be trained again
 def _load(name: str, folder: Path) -> VAE:
     if not (folder / runs.FINISHED).exists():
         raise InputError(

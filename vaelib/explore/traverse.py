@@ -5,11 +5,16 @@ import torch
 from vaelib import latent
 from vaelib.explore import encoding, widgets
 from vaelib.explore.panel import Panel
-from vaelib.explore.state import DIRECTION_KINDS, ExplorerState
+from vaelib.explore.state import ExplorerState
+from vaelib.latent import Directions
+from vaelib.loss import kl_per_latent
 
 SLIDERS = 8
 REACH = 3.0  # standard deviations to either side
 CENTRE = "the centre of the prior"
+BY_KL = "single latents, by KL"
+DIRECTION_KINDS = (BY_KL, "principal directions")
+DIRECTION_FACES = 500  # training faces, of the sample: needed when the page opens
 
 
 class Traverse(Panel):
@@ -19,7 +24,7 @@ class Traverse(Panel):
         super().__init__(state)
         self.model = self.model_dropdown()
         self.kind = widgets.dropdown("Directions", DIRECTION_KINDS)
-        self.start = self.face_dropdown("Start from", 0, first=CENTRE)
+        self.start = self.face_dropdown("Start from", 0, extra=[CENTRE])
         self.faces = widgets.FaceGrid("the face at all sliders", self._keep, width=192)
         self.sliders = [widgets.Slider(min=-REACH, max=REACH, step=0.05) for _ in range(SLIDERS)]
         self.origin, self.steps = torch.zeros(1, 1), torch.zeros(0, 1)
@@ -43,7 +48,7 @@ class Traverse(Panel):
         """Draw the sliders' ends and the face: the model, directions or start have changed."""
         name = self.model.value
         model = self.state.models.model(name)
-        directions = self.state.directions(name, self.kind.value, SLIDERS)
+        directions = self._directions(name)
         self.steps = directions.steps
         self.origin = torch.zeros(1, model.latent)
         if self.start.value != CENTRE:
@@ -56,6 +61,13 @@ class Traverse(Panel):
         for index, slider in enumerate(self.sliders):  # a small latent has fewer directions
             slider.layout.display = None if index < len(self.steps) else "none"
         self._draw_face()
+
+    def _directions(self, model: str) -> Directions:
+        mu, logvar = self.state.encoded(model, DIRECTION_FACES)
+        if self.kind.value == BY_KL:
+            nats = kl_per_latent(mu, logvar).mean(dim=0)
+            return latent.most_used_latents(mu, nats, SLIDERS)
+        return latent.principal_directions(mu, SLIDERS)
 
     def _draw_face(self) -> None:
         model = self.state.models.model(self.model.value)

@@ -24,19 +24,22 @@ STATIC = Path(__file__).with_name("static")
 PAUSE = 0.02  # seconds after a picture in which the page's messages are read, before the next
 FACE_WIDTH = 96  # of a face on the page: two pixels for each of its own
 LINE = {"width": "auto", "max_width": "100%"}  # layout of a control that shares a row
+LABEL_STYLE = {"description_width": "initial"}  # as wide as the label is
 
 
 class Control(anywidget.AnyWidget):
-    """A control of our own; `kind` names its function in static/explore.js."""
+    """A control of our own, drawn by the function for its class in static/explore.js."""
 
     _esm, _css = STATIC / "explore.js", STATIC / "explore.css"
     kind = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(kind=type(self).__name__, **traits)
 
 
 class StatusLine(Control):
     """A line of text that screen readers announce when it changes."""
 
-    kind = traitlets.Unicode("status").tag(sync=True)
     text = traitlets.Unicode().tag(sync=True)
     is_error = traitlets.Bool(False).tag(sync=True)
 
@@ -58,9 +61,7 @@ class StatusLine(Control):
 class FaceGrid(Control):
     """Faces beside each other, wrapped to the page's width or in named rows; a click may act."""
 
-    kind = traitlets.Unicode("faces").tag(sync=True)
     png = traitlets.Bytes().tag(sync=True)  # all faces in one row
-    count = traitlets.Int(0).tag(sync=True)
     rows = traitlets.List(traitlets.Unicode()).tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
     width = traitlets.Int(FACE_WIDTH).tag(sync=True)
@@ -82,19 +83,17 @@ class FaceGrid(Control):
         png = encoding.side_by_side(images)
         self.shown = images
         with self.hold_sync():  # one message, drawn at once
-            self.labels, self.rows, self.count = list(labels), list(rows), len(images)
-            self.png = png
+            self.labels, self.rows, self.png = list(labels), list(rows), png
 
     def _on_message(self, _: object, message: dict[str, Any], __: object) -> None:
         index = message.get("clicked")
-        if self.keep and isinstance(index, int) and 0 <= index < self.count:
+        if self.keep and isinstance(index, int) and 0 <= index < len(self.shown):
             self.keep(index)
 
 
 class Picture(Control):
     """One picture of any size, with alternative text."""
 
-    kind = traitlets.Unicode("picture").tag(sync=True)
     content = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
@@ -102,7 +101,6 @@ class Picture(Control):
 class Slider(Control):
     """The browser's own slider, tied to its label, with pictures at its ends or a play button."""
 
-    kind = traitlets.Unicode("slider").tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
     value = traitlets.Float(0.0).tag(sync=True)
     min = traitlets.Float(0.0).tag(sync=True)
@@ -115,7 +113,6 @@ class Slider(Control):
 class FileDrop(Control):
     """A place for a file, chosen or dropped; its content arrives in pieces of 1 MB."""
 
-    kind = traitlets.Unicode("drop").tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
     max_bytes = traitlets.Int(photo.MAX_BYTES).tag(sync=True)  # larger ones stay in the browser
 
@@ -145,19 +142,14 @@ class FileDrop(Control):
 class SaveButton(Control):
     """A button that hands a file to the browser; nothing is written on this side."""
 
-    kind = traitlets.Unicode("save").tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self, label: str, filename: str, status: StatusLine, content: Callable[[], bytes]
     ) -> None:
         super().__init__(label=label)
-        self.filename, self.content = filename, content
-        self.on_msg(lambda *_: status.run(self._send_file))
-
-    def _send_file(self) -> None:
-        file_type = "image/gif" if self.filename.endswith(".gif") else "image/png"
-        self.send({"name": self.filename, "type": file_type}, [self.content()])
+        file = {"name": filename, "type": f"image/{filename[-3:]}"}
+        self.on_msg(lambda *_: status.run(lambda: self.send(file, [content()])))
 
 
 class Throttled:
@@ -186,13 +178,11 @@ class Throttled:
         self.free_at = loop.time() + PAUSE
 
 
-def dropdown(label: str, options: Sequence[Any], value: Any = None) -> ipywidgets.Dropdown:
+def dropdown(label: str, options: Sequence[Any], **traits: Any) -> ipywidgets.Dropdown:
     """A list to choose from; options as ipywidgets takes them; the first is chosen by default."""
-    style = {"description_width": "initial"}
-    chosen = ipywidgets.Dropdown(options=options, description=label, style=style, layout=LINE)
-    if value is not None:
-        chosen.value = value
-    return chosen
+    return ipywidgets.Dropdown(
+        options=options, description=label, style=LABEL_STYLE, layout=LINE, **traits
+    )
 
 
 def button(label: str, on_click: Callable[[], None]) -> ipywidgets.Button:
@@ -204,9 +194,8 @@ def button(label: str, on_click: Callable[[], None]) -> ipywidgets.Button:
 
 def seed_controls(next_label: str) -> tuple[ipywidgets.BoundedIntText, ipywidgets.Button]:
     """A seed to type, and a button with this label that goes on to the next one."""
-    style = {"description_width": "initial"}
     seed = ipywidgets.BoundedIntText(
-        0, 0, LARGEST_SEED, description="Seed", style=style, layout=LINE
+        0, 0, LARGEST_SEED, description="Seed", style=LABEL_STYLE, layout=LINE
     )
 
     def next_seed() -> None:

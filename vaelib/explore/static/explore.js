@@ -93,7 +93,8 @@ const faces = (model, el) => {
     const request = ++latest;
     const bitmap = await decode(model.get("png"));
     if (request !== latest) return; // a newer picture has arrived meanwhile
-    const [rows, count, labels] = [model.get("rows"), model.get("count"), model.get("labels")];
+    const [rows, labels] = [model.get("rows"), model.get("labels")];
+    const count = bitmap ? bitmap.width / WIDTH : 0;
     if (layout !== JSON.stringify([rows, count])) {
       layout = JSON.stringify([rows, count]);
       rebuild(rows, count);
@@ -235,7 +236,14 @@ const save = (model, el) => {
   return () => model.off("msg:custom", download);
 };
 
-const kinds = { status, faces, picture, slider, drop, save };
+const kinds = {
+  StatusLine: status,
+  FaceGrid: faces,
+  Picture: picture,
+  Slider: slider,
+  FileDrop: drop,
+  SaveButton: save,
+};
 
 export default {
   render({ model, el }) {
