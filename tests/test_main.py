@@ -17,7 +17,7 @@ from vaelib.__main__ import COMMANDS, command_line, main
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.explore import app
-from vaelib.publishing import notebooks, reproduce
+from vaelib.publishing import notebooks
 from vaelib.study import Study
 from vaelib.support import paths
 from vaelib.support.command_line import INTERRUPTED
@@ -209,7 +209,7 @@ def test_no_pdf_is_made_from_half_a_run(tmp_path: Path, monkeypatch: pytest.Monk
         if len(ran) == 3:
             raise notebooks.NotebookFailed(f"{source.name}, cell 4: ValueError: broken")
 
-    monkeypatch.setattr(reproduce, "run_notebook", fail_at_the_third)
+    monkeypatch.setattr(notebooks, "run_notebook", fail_at_the_third)
     monkeypatch.setattr(Study, "train_all", lambda *_: None)
     with pytest.raises(SystemExit, match=r"error: 03_lambda_study.ipynb, cell 4.*no PDF was made"):
         main(["report", "--data", "synthetic", "--preset", "smoke", "--out", str(tmp_path)])

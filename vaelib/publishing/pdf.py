@@ -35,9 +35,9 @@ character that no font of its own can print. The same input gives the same bytes
 """
 
 import re
+import shutil
 import subprocess
 import unicodedata
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,7 +48,7 @@ import typst
 from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
 from PIL import Image
-from traitlets import Unicode, default
+from traitlets import Unicode
 
 from vaelib.support import files
 from vaelib.support.errors import InputError
@@ -81,17 +81,11 @@ class TypstExporter(MarkdownExporter):
     """
 
     export_from_notebook = "PDF by Typst"
+    file_extension = Unicode(".pdf")
+    template_extension = Unicode(".md.j2")
     figures_root = Unicode(
         str(ROOT), help="The folder that the paths of figures are relative to."
     ).tag(config=True)
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".pdf"
-
-    @default("template_extension")
-    def _template_extension_default(self) -> str:
-        return ".md.j2"
 
     def from_notebook_node(  # type: ignore[override]  # bytes, as nbconvert's own PDF exporters
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -135,7 +129,10 @@ def report_cells(notebook: NotebookNode, figures_root: Path, pictures: Path) -> 
     for number, cell in enumerate(notebook.cells, start=1):
         outputs = cell.get("outputs", [])
         try:
-            _refuse_errors(outputs)
+            for output in outputs:
+                if output.output_type == "error":
+                    reason = _one_line(output.evalue)
+                    raise ExportError(f"ended in an error: {output.ename}: {reason}")
             if NOTEBOOK_ONLY in cell.metadata.get("tags", []):
                 continue
             if cell.cell_type == "markdown":
@@ -145,12 +142,6 @@ def report_cells(notebook: NotebookNode, figures_root: Path, pictures: Path) -> 
         except ExportError as error:
             raise ExportError(f"cell {number} {error}") from None
     return [nbformat.v4.new_markdown_cell(part) for part in parts]
-
-
-def _refuse_errors(outputs: list[NotebookNode]) -> None:
-    for output in outputs:
-        if output.output_type == "error":
-            raise ExportError(f"ended in an error: {output.ename}: {_one_line(output.evalue)}")
 
 
 def _output_parts(outputs: list[NotebookNode], figures_root: Path, pictures: Path) -> list[str]:
@@ -171,12 +162,12 @@ def _output_parts(outputs: list[NotebookNode], figures_root: Path, pictures: Pat
 
 def _figure(figure: dict[str, Any], figures_root: Path, pictures: Path) -> str:
     """A figure as a fenced block of Markdown, which the filter sets."""
-    label, path, caption, width = (figure.get(key) for key in ("label", "path", "caption", "width"))
+    label, path, caption = (figure.get(key) for key in ("label", "path", "caption"))
+    share = figure.get("width", 1.0)
     if not (label and path and caption):
         raise ExportError(f"shows a figure that lacks a label, a path or a caption: {figure}")
     if not (figures_root / path).is_file():
         raise ExportError(f"shows {label}, but there is no file {path} in {figures_root}")
-    share = 1.0 if width is None else width
     if not (isinstance(share, int | float) and 0 < share <= 1):
         raise ExportError(f"shows {label} with width {share}; it must lie between 0 and 1")
     printed = _for_print(figures_root / path, share, pictures / label)
@@ -189,28 +180,24 @@ def _for_print(picture: Path, share: float, target: Path) -> Path:
 
     share: of the text's width. target: without a suffix. Returns the file that was written.
     """
-    encoded = BytesIO()
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
     width = round(share * TEXT_INCHES * DOTS_PER_INCH)
     if image.width > width:
         height = round(image.height * width / image.width)
         image = image.resize((width, height), Image.Resampling.LANCZOS)
-    image.save(encoded, format="JPEG", quality=90, subsampling=0)
-    if encoded.tell() < picture.stat().st_size:
-        target = target.with_suffix(".jpg")
-        target.write_bytes(encoded.getvalue())
-    else:
-        target = target.with_suffix(".png")
-        target.write_bytes(picture.read_bytes())
-    return target
+    jpeg = target.with_suffix(".jpg")
+    image.save(jpeg, quality=90, subsampling=0)
+    if jpeg.stat().st_size < picture.stat().st_size:
+        return jpeg
+    return shutil.copyfile(picture, target.with_suffix(".png"))
 
 
 def to_typst(markdown: str) -> str:
     """The report's Markdown as a Typst document. Raises ExportError, also on pandoc's warnings."""
     command = [pypandoc.get_pandoc_path(), "--from", DIALECT, "--to", "typst", "--standalone"]
     command += ["--template", REPORT / "paper.typ", "--lua-filter", REPORT / "filter.lua"]
-    command += ["--fail-if-warnings"]
+    command.append("--fail-if-warnings")
     pandoc = subprocess.run(command, input=markdown.encode(), capture_output=True, check=False)
     if pandoc.returncode:
         raise ExportError(_pandoc_reason(pandoc.stderr.decode()))
