@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vaelib.config import IMAGE_SHAPE, Experiment, Norm
+from vaelib.config import IMAGE_SHAPE, NORMS_OVER_BATCH, Experiment, Norm
 from vaelib.model import (
     TABLE_1,
     TABLE_2,
@@ -86,6 +86,13 @@ def test_every_norm_is_over_what_it_says() -> None:
         mean, variance = values.mean(dim=-1), values.var(dim=-1, correction=0)
         torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-5)
         torch.testing.assert_close(variance, torch.ones_like(mean), rtol=0, atol=0.01)
+
+
+def test_norms_over_a_batch_are_those_that_mix_its_images() -> None:
+    x = torch.rand(4, 16, 8, 6)
+    layers = {norm: norm_layer(norm, 16) for norm in get_args(Norm)}
+    mixing = [n for n, layer in layers.items() if not torch.allclose(layer(x)[:1], layer(x[:1]))]
+    assert mixing == list(NORMS_OVER_BATCH)
 
 
 def test_the_layers_are_torchs_own() -> None:

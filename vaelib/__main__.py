@@ -4,12 +4,13 @@ Each command is a module of `vaelib.commands`. It imports what it needs only whe
 help is there at once, and `train` runs where nothing but torch, numpy and safetensors is installed.
 """
 
-from argparse import Namespace
-from typing import Protocol
+from typing import Any, Protocol
 
 from vaelib.commands import app, celeba, inspect, report, train
 from vaelib.support.command_line import OneLineParser, exit_interrupted, exit_with
 from vaelib.support.errors import InputError
+
+PROGRAM = "python -m vaelib"
 
 
 class Command(Protocol):
@@ -22,8 +23,8 @@ class Command(Protocol):
     def add_options(self, parser: OneLineParser) -> None:
         """Define its options."""
 
-    def run(self, options: Namespace) -> None:
-        """Do the work. Raises InputError for what cannot be done."""
+    def run(self, *_: Any, **options: Any) -> None:
+        """Do the work, with the options as arguments. Raises InputError for what cannot be done."""
 
 
 COMMANDS: dict[str, Command] = {
@@ -37,9 +38,10 @@ COMMANDS: dict[str, Command] = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. Exit code 2 for what cannot be done, 130 after Ctrl-C."""
-    options = command_line().parse_args(arguments)
+    options = vars(command_line().parse_args(arguments))
+    command = COMMANDS[options.pop("command")]
     try:
-        COMMANDS[options.command].run(options)
+        command.run(**options)
     except InputError as error:
         exit_with(error)
     except KeyboardInterrupt:
@@ -48,22 +50,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 def command_line() -> OneLineParser:
     """The parser of all commands."""
-    program = "python -m vaelib"
     parser = OneLineParser(
-        prog=program,
+        prog=PROGRAM,
         description="Faces from a variational autoencoder, measured.",
-        epilog=f"for the options of a command: {program} COMMAND --help",
+        epilog=f"for the options of a command: {PROGRAM} COMMAND --help",
     )
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, title="commands"
     )
     for name, command in COMMANDS.items():
-        description = f"{command.SUMMARY}.\n{command.DETAILS}"
         options = commands.add_parser(
             name,
             help=command.SUMMARY,
-            description=description,
-            epilog=f"example:\n  {program} {command.EXAMPLE}",
+            description=f"{command.SUMMARY}.\n{command.DETAILS}",
+            epilog=f"example:\n  {PROGRAM} {command.EXAMPLE}",
         )
         command.add_options(options)
     return parser

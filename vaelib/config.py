@@ -14,6 +14,7 @@ FACE_BYTES = math.prod(IMAGE_SHAPE)  # of one face as uint8
 KLReading = Literal["standard", "plus_one", "centre_pull"]
 Weighting = Literal["fixed", "calibrated"]
 Norm = Literal["instance", "batch", "group"]
+NORMS_OVER_BATCH: tuple[Norm, ...] = ("batch",)  # those that mix the images of a batch
 Precision = Literal["float32", "bfloat16"]
 
 LAM_RANGE = (0.0, 1.0)

@@ -1,7 +1,5 @@
 """`python -m vaelib app`: the explorer as a page of its own."""
 
-from argparse import Namespace
-
 from vaelib.config import PRESETS
 from vaelib.support.command_line import OneLineParser
 
@@ -19,7 +17,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--no-browser", action="store_true", help="only print the address")
 
 
-def run(options: Namespace) -> None:
+def run(data: str, preset: str, name: str, port: int, no_browser: bool) -> None:
     from vaelib.explore import app
 
-    app.serve(options.data, options.preset, options.name, options.port, not options.no_browser)
+    app.serve(data, preset, name, port, browser=not no_browser)

@@ -1,7 +1,5 @@
 """`python -m vaelib celeba`: CelebA, found on this machine or downloaded."""
 
-from argparse import Namespace
-
 from vaelib.support.command_line import OneLineParser, exit_interrupted
 from vaelib.support.errors import InputError
 
@@ -19,11 +17,11 @@ def add_options(parser: OneLineParser) -> None:
     )
 
 
-def run(options: Namespace) -> None:
+def run(agree: bool, source: str | None) -> None:
     from vaelib.sources import celeba
 
     try:
-        celeba.find_or_download(options.agree, options.source)
+        celeba.find_or_download(agree, source)
     except OSError as error:
         raise InputError(f"{error}; mend that and run the same command again") from error
     except KeyboardInterrupt:

@@ -1,7 +1,5 @@
 """`python -m vaelib inspect`: what a path holds, without preparing it."""
 
-from argparse import Namespace
-
 from vaelib.support.command_line import OneLineParser
 
 SUMMARY = "Say what a path holds: images, attributes, split, faults, time"
@@ -13,7 +11,7 @@ def add_options(parser: OneLineParser) -> None:
     parser.add_argument("path", help="a folder, a zip, parquet, 'auto' or 'synthetic'")
 
 
-def run(options: Namespace) -> None:
+def run(path: str) -> None:
     from vaelib.sources import inspect, layouts
 
-    print("\n".join(inspect.describe(layouts.find(options.path))))
+    print("\n".join(inspect.describe(layouts.find(path))))

@@ -1,7 +1,7 @@
 """`python -m vaelib report`: the seven models, the figures and the PDF."""
 
 import sys
-from argparse import Namespace
+from typing import Any
 
 from vaelib.config import PRESETS
 from vaelib.support.command_line import OneLineParser, exit_interrupted
@@ -33,24 +33,14 @@ def add_options(parser: OneLineParser) -> None:
     add("--keep-outputs", action="store_true", help=meaning)
 
 
-def run(options: Namespace) -> None:
+def run(**options: Any) -> None:
     """Exit code 1 for a failed notebook."""
     from vaelib.publishing import reproduce
     from vaelib.publishing.notebooks import NotebookFailed
     from vaelib.publishing.pdf import ExportError
 
     try:
-        reproduce.report(
-            data=options.data,
-            preset=options.preset,
-            name=options.name,
-            out=options.out,
-            seed=options.seed,
-            budget=options.budget,
-            side_budget=options.side_budget,
-            cluster=options.cluster,
-            keep_outputs=options.keep_outputs,
-        )
+        reproduce.report(**options)
     except (NotebookFailed, ExportError) as error:
         sys.exit(f"error: {error}; no PDF was made")
     except KeyboardInterrupt:

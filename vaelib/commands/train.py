@@ -1,6 +1,5 @@
 """`python -m vaelib train`: one experiment, for a GPU machine or a cluster job."""
 
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -61,40 +60,30 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def run(options: Namespace) -> None:
+def run(**options: Any) -> None:
     from vaelib import data
     from vaelib.training import hardware
     from vaelib.training.run_one import train_or_load
     from vaelib.training.step import Execution
 
-    execution = Execution(
-        **{name: getattr(options, name) for name in EXECUTION_OPTIONS},
-        deterministic=options.deterministic,
-        threads=options.threads,
-    )
+    execution_names = (*EXECUTION_OPTIONS, "deterministic", "threads")
+    execution = Execution(**{name: options[name] for name in execution_names})
     try:
         device = hardware.pick_device()
-        preset = hardware.choose_preset(options.preset)
-        precision = options.precision
+        preset = hardware.choose_preset(options["preset"])
+        precision = options["precision"]
         if precision == "auto":
             precision = hardware.best_precision(device)
-        experiment = _experiment(options, preset, precision)
+        experiment = Experiment(**{name: options[name] for name in EXPERIMENT_OPTIONS})
+        experiment = at_preset(experiment, preset, options["seed"], precision)
+        for name in ("budget", "batch_size"):
+            if options[name] is not None:
+                experiment = replace(experiment, **{name: options[name]})
         execution.resolved(device)  # refused before any faces are prepared
-        faces = data.load(options.data, preset, options.name)
-        finished = train_or_load(experiment, faces, runs=options.runs, execution=execution)
+        faces = data.load(options["data"], preset, options["name"])
+        finished = train_or_load(experiment, faces, runs=options["runs"], execution=execution)
     except FloatingPointError as error:
         raise InputError(str(error)) from error
     except KeyboardInterrupt as stop:
         exit_interrupted(str(stop) or "stopped; the same command goes on")
     print(finished.folder)
-
-
-def _experiment(options: Namespace, preset: str, precision: Precision) -> Experiment:
-    """The experiment that the options describe, at the preset's budget unless they say another."""
-    described = Experiment(**{name: getattr(options, name) for name in EXPERIMENT_OPTIONS})
-    experiment = at_preset(described, preset, options.seed, precision)
-    if options.budget is not None:
-        experiment = replace(experiment, budget=options.budget)
-    if options.batch_size is not None:
-        experiment = replace(experiment, batch_size=options.batch_size)
-    return experiment

@@ -14,7 +14,6 @@ from vaelib.faces.geometry import (
     hsv,
     paint,
     per_image,
-    per_image_colour,
     rgb,
     side_light,
     smoothstep,
@@ -27,7 +26,7 @@ BODY_ROWS = slice(31, 64)  # rows that neck and shoulders can reach
 def draw_body(f: Factors, plane: Plane, image: Tensor, skin: Tensor) -> None:
     """Neck and clothes, in place."""
     x, y = plane.x[:, BODY_ROWS], plane.y[:, BODY_ROWS]
-    part, skin = image[:, :, BODY_ROWS], per_image_colour(skin)
+    part, skin = image[:, :, BODY_ROWS], per_image(skin)
     neck_x = x - 3.0 * per_image(f.yaw).deg2rad().sin()
     away, male = neck_x.abs(), per_image(f.male)
     light = side_light(f, neck_x)
@@ -41,7 +40,7 @@ def draw_body(f: Factors, plane: Plane, image: Tensor, skin: Tensor) -> None:
     opening = 22 + 13 * neckline - (0.9 + neckline) * away
     folds = 0.05 * torch.cos(0.5 * neck_x + 0.4 * y)
     shade = light * (1.12 - 0.32 * smoothstep((away - 8) / 16)) + folds
-    cloth = per_image_colour(hsv(f.cloth_hue, f.cloth_saturation, f.cloth_value))
+    cloth = per_image(hsv(f.cloth_hue, f.cloth_saturation, f.cloth_value))
     dress = torch.lerp(
         skin * (light * (0.7 + 0.3 * under_chin)),
         cloth * shade,
@@ -58,10 +57,10 @@ def _shirt(
     """The dress with a white collar and a tie in its opening."""
     collar = coverage(y - 23.5 - 0.5 * (6 - away).clamp(min=0)) * per_image(f.tie)
     collar = collar * (1 - coverage(y - opening, 1.2))
-    paint(dress, per_image_colour(rgb(232, 234, 240)) * light, collar)
+    paint(dress, per_image(rgb(232, 234, 240)) * light, collar)
     tie = coverage(1.1 + 0.06 * (y - 24) - away) * collar
     silk = hsv((f.cloth_hue + 0.5) % 1, 0.7 * f.tie, 0.6 - 0.45 * f.cloth_value)
-    paint(dress, per_image_colour(silk), tie)
+    paint(dress, per_image(silk), tie)
     return dress
 
 
@@ -72,7 +71,7 @@ def draw_ears(f: Factors, plane: Plane, image: Tensor, skin: Tensor) -> None:
     middle = per_image(f.face_width) * yaw.cos()
     near = (((x + 1.5 * yaw.sin()).abs() - middle) / 1.9) ** 2  # both ears at once
     shape = 1 - (near + ((y - 2.6) / 3.9) ** 2).sqrt()
-    paint(part, per_image_colour(skin) * (0.82 * side_light(f, x)), coverage(shape * 2))
+    paint(part, per_image(skin) * (0.82 * side_light(f, x)), coverage(shape * 2))
 
 
 def draw_earrings(f: Factors, plane: Plane, image: Tensor, near: bool) -> None:
@@ -86,5 +85,5 @@ def draw_earrings(f: Factors, plane: Plane, image: Tensor, near: bool) -> None:
     away = (outward * outward + (y - 7.2 - size) ** 2).sqrt()
     visible = smoothstep(0.5 - 4 * across.sign() * turn) if near else 1.0
     gleam = 0.75 + 0.5 * bump((outward + 0.4) / size, (y - 7) / size)
-    paint(part, per_image_colour(rgb(236, 206, 120)) * gleam, coverage(size - away) * visible)
+    paint(part, per_image(rgb(236, 206, 120)) * gleam, coverage(size - away) * visible)
     image[:, worn, EAR_ROWS] = part

@@ -50,18 +50,14 @@ class Surface:
     x: Tensor
     y: Tensor
     z: Tensor
-    side: Tensor  # -1 left of the nose, +1 right of it
-    nose_x: Tensor  # distance from the ridge of the nose, which stands off a turned face
 
     def select(self, indices: Tensor) -> "Surface":
         """Those of the pixels at these positions in the list."""
         return Surface(
             self.pixels.select(indices),
-            x=self.x.index_select(0, indices),
-            y=self.y.index_select(0, indices),
-            z=self.z.index_select(0, indices),
-            side=self.side.index_select(0, indices),
-            nose_x=self.nose_x.index_select(0, indices),
+            self.x.index_select(0, indices),
+            self.y.index_select(0, indices),
+            self.z.index_select(0, indices),
         )
 
 
@@ -70,13 +66,14 @@ def draw_head(f: Factors, plane: Plane, image: Tensor, skin: Tensor, hair: Tenso
     p = pixels_where(f, plane.distance2 < 1.12)
     u, v, w = intersect_sphere(p, plane, 1.0)
     x, y, z = u * p.at(f.face_width), v * HALF_HEIGHT, w * HALF_DEPTH
-    nose_shift = 2.4 * p.at(f.yaw).deg2rad().sin() * smoothstep((y + 3) / 10)
-    s = Surface(p, x, y, z, torch.where(u < 0, -1.0, 1.0), x - nose_shift)
-    skin = p.colours(skin)
+    # The ridge of the nose stands off a turned face.
+    nose_x = x - 2.4 * p.at(f.yaw).deg2rad().sin() * smoothstep((y + 3) / 10)
+    s = Surface(p, x, y, z)
+    skin = p.at(skin)
     albedo = skin.clone()
-    outward, nose_y = s.side * x, p.at(f.nose_length)
+    outward, nose_y = x.abs(), p.at(f.nose_length)
     rosy = (0.16 + 0.5 * p.at(f.rouge)) * bump((outward - 5.8) / 2.6, (y - 7) / 2.6)
-    rosy = rosy + 0.12 * bump(s.nose_x / 2, (y - nose_y) / 1.6)
+    rosy = rosy + 0.12 * bump(nose_x / 2, (y - nose_y) / 1.6)
     paint(albedo, skin * rgb(255, 170, 160), rosy)
     for draw, where in (
         (draw_ear, (z < 4) & ((y - 2.6).abs() < 6)),
@@ -89,33 +86,37 @@ def draw_head(f: Factors, plane: Plane, image: Tensor, skin: Tensor, hair: Tenso
         draw(s.select(indices), part, skin.index_select(1, indices), hair)
         albedo.index_copy_(1, indices, part)
     # Shadows on skin are warmer than the skin; the tip of the nose and the forehead shine.
-    shade = relief(s)
-    shine = 0.10 * bump((s.nose_x + 0.3) / 0.9, (y - nose_y + 1) / 1.6)
+    shade = relief(s, nose_x)
+    shine = 0.10 * bump((nose_x + 0.3) / 0.9, (y - nose_y + 1) / 1.6)
     shine = (shine + 0.05 * bump(x / 5, (y + 12) / 4)) * p.at(f.light_strength)
     tint = torch.tensor([[0.10], [-0.01], [-0.06]]) * (1.05 - shade)
-    part = p.take(image)
+    part = p.of(image)
     paint(part, albedo * (shade + tint) + shine, head_coverage(distance_from_centre(p, plane)))
     p.put(image, part)
 
 
-def relief(s: Surface) -> Tensor:
-    """Brightness of the skin (p,): nose, sockets, cheeks and chin tilt its normal."""
+def relief(s: Surface, nose_x: Tensor) -> Tensor:
+    """Brightness of the skin (p,): nose, sockets, cheeks and chin tilt its normal.
+
+    nose_x: (p,), distance from the ridge of the nose.
+    """
     p, f, x, y = s.pixels, s.pixels.faces, s.x, s.y
     nose_width, nose_y, smile = p.at(f.nose_width), p.at(f.nose_length), p.at(f.smile)
-    outward = s.side * x
+    outward = x.abs()
     beside_eye = outward - p.at(f.eye_distance)
-    ridge = bump(s.nose_x / (1.5 * nose_width))
+    ridge = bump(nose_x / (1.5 * nose_width))
     ridge = ridge * smoothstep((y + 3) / 9) * smoothstep((nose_y + 1.6 - y) / 2)
     socket = bump(beside_eye / 3.4, (y + 0.6) / 2.6)
     cheek = bump((outward - 5.4) / 3.2, (y - 7) / 3.6) * (0.4 + 0.9 * smile)
     chin = bump(x / 3.2, (y - 17) / 2.6)
-    nx = x * HALF_DEPTH / p.at(f.face_width) ** 2 + 1.1 * ridge * s.nose_x
-    nx = nx + 0.07 * s.side * (cheek * (outward - 5.4) - socket * beside_eye)
+    nx = x * HALF_DEPTH / p.at(f.face_width) ** 2 + 1.1 * ridge * nose_x
+    tilt = 0.07 * (cheek * (outward - 5.4) - socket * beside_eye)
+    nx = nx + torch.where(x < 0, -tilt, tilt)
     ny = y * (HALF_DEPTH / HALF_HEIGHT**2) - 0.22 * socket * (y + 0.6)
     ny = ny + 0.08 * cheek * (y - 7) + 0.12 * chin * (y - 17)
     # Where light hardly reaches: sockets, under nose and lip, nostrils, the fold beside the mouth.
-    dark = 0.16 * socket + 0.20 * bump(s.nose_x / (1.8 * nose_width), (y - nose_y - 1.1) / 0.9)
-    nostril = (s.nose_x.abs() - 1.3 * nose_width) / 0.75
+    dark = 0.16 * socket + 0.20 * bump(nose_x / (1.8 * nose_width), (y - nose_y - 1.1) / 0.9)
+    nostril = (nose_x.abs() - 1.3 * nose_width) / 0.75
     dark = dark + 0.3 * bump(nostril, (y - nose_y - 0.5) / 0.6)
     fold = bump((outward - 2.6 - 0.42 * (y - nose_y)) / 0.7)
     fold = fold * smoothstep((y - nose_y + 1) / 2) * smoothstep((13.5 - y) / 2)
@@ -133,8 +134,8 @@ def draw_ear(s: Surface, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:
 
 def draw_beard(s: Surface, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:
     """A shadow of stubble, a beard on jaw and chin, a moustache."""
-    p, f, y, outward = s.pixels, s.pixels.faces, s.y, s.side * s.x
-    hair = p.colours(hair)
+    p, f, y, outward = s.pixels, s.pixels.faces, s.y, s.x.abs()
+    hair = p.at(hair)
     jaw = coverage(y - 12.5 + 0.055 * outward * outward - 5 * smoothstep((outward - 6) / 4), 5)
     lip = bump(outward / 4.4, (y - p.at(f.nose_length) - 2.3) / 1.4)
     stubble = 0.42 * p.at(f.stubble) * torch.maximum(jaw, lip)
@@ -147,7 +148,7 @@ def draw_eyes(s: Surface, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:
     """Whites, iris, pupil, catchlight, lids and brows; both eyes at once, mirrored."""
     p, f, y = s.pixels, s.pixels.faces, s.y
     male = p.at(f.male)
-    outward = s.side * s.x - p.at(f.eye_distance)  # from the eye's middle
+    outward = s.x.abs() - p.at(f.eye_distance)  # from the eye's middle
     tall = 0.3 + 1.05 * p.at(f.eye_open) * (1 - 0.25 * p.at(f.smile).clamp(min=0))
     across = (1 - (outward / 2.9) ** 2).clamp(min=-0.5)
     lid = y + 0.06 * outward
@@ -155,9 +156,9 @@ def draw_eyes(s: Surface, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:
     within = coverage(2.9 - outward.abs())
     ball = coverage(torch.minimum(top, bottom), 0.9) * within
     paint(albedo, rgb(222, 214, 210) * (0.45 + 0.55 * skin), ball)
-    look = s.side * outward - 0.6 * p.at(f.gaze)
+    look = torch.where(s.x < 0, -outward, outward) - 0.6 * p.at(f.gaze)
     iris = 1.25 - (look**2 + (lid + 0.15) ** 2).sqrt()  # distance inside its edge
-    paint(albedo, p.colours(palette_colour(IRIS_COLOURS, f.iris)), ball * coverage(iris, 0.8))
+    paint(albedo, p.at(palette_colour(IRIS_COLOURS, f.iris)), ball * coverage(iris, 0.8))
     paint(albedo, rgb(12, 10, 10), ball * coverage(iris - 0.6, 0.8))
     paint(albedo, rgb(255, 255, 255), 0.8 * ball * bump((look + 0.45) / 0.5, (lid + 0.5) / 0.5))
     paint(albedo, rgb(28, 18, 16), bump(top / 0.55) * within * (0.85 - 0.25 * male))
@@ -168,7 +169,7 @@ def draw_eyes(s: Surface, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:
     brow_y = brow_y - 0.35 * male
     thick = (0.35 + 0.7 * p.at(f.brow_weight)) * (1 - 0.12 * (outward - 0.2).abs())
     brow = coverage(thick - brow_y.abs(), 1.0) * coverage(3.4 - (outward - 0.3).abs(), 1.5)
-    paint(albedo, p.colours(hair) * 0.55 + skin * 0.12, 0.9 * brow)
+    paint(albedo, p.at(hair) * 0.55 + skin * 0.12, 0.9 * brow)
 
 
 def draw_mouth(s: Surface, albedo: Tensor, skin: Tensor, hair: Tensor) -> None:

@@ -26,8 +26,8 @@ Vector = tuple[Tensor, Tensor, Tensor]
 
 
 def per_image(values: Tensor) -> Tensor:
-    """(n,) to (n, 1, 1), to stand beside images."""
-    return values[:, None, None]
+    """(n,) to (n, 1, 1) and colours (3, n) to (3, n, 1, 1), to stand beside images."""
+    return values[..., None, None]
 
 
 def smoothstep(x: Tensor) -> Tensor:
@@ -65,11 +65,6 @@ def hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     thirds = torch.tensor([[0.0], [2 / 3], [1 / 3]])
     wave = ((hue + thirds) % 1 * 6 - 3).abs().sub(1).clamp(0, 1)
     return value * (1 - saturation * (1 - wave))
-
-
-def per_image_colour(colours: Tensor) -> Tensor:
-    """Colours (3, n), one for each image, to stand beside pictures (3, n, h, w)."""
-    return colours[..., None, None]
 
 
 def paint(picture: Tensor, colour: Tensor, alpha: Tensor) -> None:
@@ -141,23 +136,15 @@ class Pixels:
     position: Tensor  # of the pixel among those of all faces, (n, 64, 48) flattened
 
     def at(self, per_face: Tensor) -> Tensor:
-        """What a value (n,) of the faces is at these pixels."""
-        return per_face.index_select(0, self.image)
-
-    def colours(self, per_face: Tensor) -> Tensor:
-        """Colours (3, p) at these pixels, of colours (3, n) of the faces."""
-        return per_face.index_select(1, self.image)
+        """What a value (n,) or a colour (3, n) of the faces is at these pixels: (p,) or (3, p)."""
+        return per_face.index_select(-1, self.image)
 
     def of(self, plane: Tensor) -> Tensor:
-        """What a plane (n, 64, 48) is at these pixels."""
-        return plane.reshape(-1).index_select(0, self.position)
-
-    def take(self, image: Tensor) -> Tensor:
-        """A copy (3, p) of these pixels of pictures (3, n, 64, 48)."""
-        return image.view(3, -1).index_select(1, self.position)
+        """A copy of these pixels of a plane (n, 64, 48) or of pictures (3, n, 64, 48)."""
+        return plane.flatten(-3).index_select(-1, self.position)
 
     def put(self, image: Tensor, part: Tensor) -> None:
-        """Write these pixels back."""
+        """Write these pixels (3, p) into pictures (3, n, 64, 48)."""
         image.view(3, -1).index_copy_(1, self.position, part)
 
     def select(self, indices: Tensor) -> "Pixels":
@@ -166,15 +153,10 @@ class Pixels:
         return Pixels(self.faces, image.index_select(0, indices), position.index_select(0, indices))
 
 
-def pixels_where(f: Factors, mask: Tensor, images: Tensor | None = None) -> Pixels:
-    """The pixels that a mask marks: bool (n, 64, 48), or (k, 64, 48) for k of the images only."""
+def pixels_where(f: Factors, mask: Tensor) -> Pixels:
+    """The pixels that a mask (n, 64, 48) marks."""
     position = mask.flatten().nonzero().flatten()
-    image = position // (HEIGHT * WIDTH)
-    if images is not None:
-        within = position - image * (HEIGHT * WIDTH)
-        image = images.index_select(0, image)
-        position = image * (HEIGHT * WIDTH) + within
-    return Pixels(f, image, position)
+    return Pixels(f, position // (HEIGHT * WIDTH), position)
 
 
 def intersect_sphere(p: Pixels, plane: Plane, radius: Tensor | float) -> Vector:
@@ -226,6 +208,6 @@ def background(f: Factors) -> Tensor:
     clutter = per_image(f.back_clutter) * (0.22 * blobs + 0.16 * panel)
     wall = hsv(f.back_hue, f.back_saturation, f.back_value) * rgb(262, 255, 246)
     other = hsv((f.back_hue + 0.45) % 1, f.back_saturation, 0.9 - 0.6 * f.back_value)
-    picture = per_image_colour(wall) * (1 + 0.9 * slope + clutter)
-    paint(picture, per_image_colour(other), smoothstep(2.2 * clutter))
+    picture = per_image(wall) * (1 + 0.9 * slope + clutter)
+    paint(picture, per_image(other), smoothstep(2.2 * clutter))
     return picture

@@ -23,7 +23,6 @@ from vaelib.faces.geometry import (
     paint,
     palette_colour,
     per_image,
-    per_image_colour,
     pixels_where,
     rgb,
     side_light,
@@ -80,7 +79,7 @@ def draw_long_hair(f: Factors, plane: Plane, image: Tensor, hair: Tensor) -> Non
     strands = strands + torch.sin(2.6 * x - wave) + 2 * curls
     tone = side_light(g, x) * (1 - 0.35 * smoothstep((10.5 - far) / 5)) * (0.82 + 0.08 * strands)
     part = image[:, loose, LONG_HAIR_ROWS]
-    paint(part, per_image_colour(hair[:, loose]) * tone, hang * smoothstep((length - 0.12) * 8))
+    paint(part, per_image(hair[:, loose]) * tone, hang * smoothstep((length - 0.12) * 8))
     image[:, loose, LONG_HAIR_ROWS] = part
 
 
@@ -94,20 +93,19 @@ def draw_bun(f: Factors, plane: Plane, image: Tensor, hair: Tensor) -> None:
     away = (x * x + y * y).sqrt()
     tone = 0.84 + 0.1 * torch.sin(1.5 * x - 1.1 * y)
     tone = tone * side_light(g, x) * (1 - 0.3 * smoothstep(away / size - 0.3))
-    paint(part, per_image_colour(hair[:, tied]) * tone, coverage(size - away, 1.4))
+    paint(part, per_image(hair[:, tied]) * tone, coverage(size - away, 1.4))
     image[:, tied, BUN_ROWS] = part
 
 
 def draw_glasses(f: Factors, plane: Plane, image: Tensor) -> None:
     """Frames, bridge, arms and lenses, clear or dark, in place."""
-    worn = f.glasses.nonzero().flatten()
-    on_face = (plane.distance2[worn] < 1.12) & (plane.y[worn].abs() < 14)
-    p = pixels_where(f, on_face, images=worn)
+    on_face = (plane.distance2 < 1.12) & (plane.y.abs() < 14)
+    p = pixels_where(f, on_face & per_image(f.glasses > 0))
     u, v, w = intersect_sphere(p, plane, 1.0)
-    x, y, side = u * p.at(f.face_width), v * HALF_HEIGHT - 0.5, torch.where(u < 0, -1.0, 1.0)
+    x, y = u * p.at(f.face_width), v * HALF_HEIGHT - 0.5
     cover = head_coverage(distance_from_centre(p, plane))
     cover = cover * coverage(w * HALF_DEPTH + 1, 3)  # the arms end behind the ears
-    outward = side * x - p.at(f.eye_distance) - 0.1
+    outward = x.abs() - p.at(f.eye_distance) - 0.1
     frame = p.at(f.frame_colour)
     box = torch.maximum(outward.abs() - 3.9 - 0.4 * frame, y.abs() - 2.4 - 1.0 * frame)
     disc = (outward**2 + (y * (4.1 / 3.1)) ** 2).sqrt() - 4.2 - 0.4 * frame
@@ -116,11 +114,12 @@ def draw_glasses(f: Factors, plane: Plane, image: Tensor) -> None:
     bridge = coverage(0.4 - (y + 0.7).abs()) * coverage(-outward - 3.6)
     arm = coverage(0.4 - (y + 1.0).abs()) * coverage(outward - 3.9)
     lens = coverage(-edge) * cover
-    part = p.take(image)
+    part = p.of(image)
     paint(part, rgb(24, 22, 26), 0.9 * (p.at(f.glasses) == SUNGLASSES) * lens)
-    paint(part, rgb(255, 255, 255), 0.14 * lens * bump((outward - side * 1.2 + y) / 0.8))
+    gleam = bump((outward - torch.where(x < 0, -1.2, 1.2) + y) / 0.8)
+    paint(part, rgb(255, 255, 255), 0.14 * lens * gleam)
     wire = torch.maximum(rim, torch.maximum(bridge, arm))
-    paint(part, p.colours(palette_colour(FRAME_COLOURS, f.frame_colour)), wire * cover)
+    paint(part, p.at(palette_colour(FRAME_COLOURS, f.frame_colour)), wire * cover)
     p.put(image, part)
 
 
@@ -142,14 +141,14 @@ def draw_scalp_hair(f: Factors, plane: Plane, image: Tensor, hair: Tensor) -> No
     pattern = curl_pattern(curly_pixels.of(plane.x), curly_pixels.of(plane.y))
     curls.index_copy_(0, curly, pattern)
     parted = u - p.at(f.parting)
-    part = p.take(image) * (1 - shadow)
+    part = p.of(image) * (1 - shadow)
     shade = lighting(p, u, 0.7 * v, w)
     strands = torch.sin(17 * parted + 4 * v + 2 * p.at(waviness(f.hair_style)) * torch.sin(9 * v))
     strands = strands + torch.sin(29 * parted - 6 * v) + 2.2 * curls
     gleam = bump((v + 0.62 - 0.25 * parted**2) / 0.16) * (0.5 + 0.5 * shade)
     tone = shade * (0.86 + 0.07 * strands) + 0.22 * gleam * p.at(f.light_strength)
     field = field * coverage(rim * 11.5 + 0.9 * curls, 1.5)
-    paint(part, p.colours(hair) * tone + 0.03 * gleam, field)
+    paint(part, p.at(hair) * tone + 0.03 * gleam, field)
     p.put(image, part)
 
 
@@ -182,9 +181,8 @@ def _hair_field(
 def draw_hat(f: Factors, plane: Plane, image: Tensor) -> None:
     """A beanie, a cap with a visor or a hat with a brim, in place."""
     colour = hsv(f.hat_hue, 0.45 * (1 - 0.5 * f.hat_value), f.hat_value)
-    worn = f.hat.nonzero().flatten()
-    within = plane.distance2[worn] < per_image((plane.hair_radius[worn] + 0.08) ** 2)
-    p = pixels_where(f, within, images=worn)
+    within = plane.distance2 < per_image((plane.hair_radius + 0.08) ** 2)
+    p = pixels_where(f, within & per_image(f.hat > 0))
     radius = p.at(plane.hair_radius)
     u, v, w = (axis / radius for axis in intersect_sphere(p, plane, radius))
     beanie, visor, brim = ((p.at(f.hat) == kind).float() for kind in (BEANIE, VISOR, BRIM))
@@ -193,8 +191,8 @@ def draw_hat(f: Factors, plane: Plane, image: Tensor) -> None:
     band = 1 - 0.22 * bump((v - edge + 0.07) / 0.07) * (1 - visor)
     tone = lighting(p, u, 0.7 * v, w) * ribs * band
     cover = coverage((radius - distance_from_centre(p, plane)) * 11.5, 1.5)
-    part = p.take(image)
-    paint(part, p.colours(colour) * tone, coverage(19 * (edge - v), 1.2) * cover)
+    part = p.of(image)
+    paint(part, p.at(colour) * tone, coverage(19 * (edge - v), 1.2) * cover)
     p.put(image, part)
     _draw_visor(f, plane, image, colour)
 
@@ -212,5 +210,5 @@ def _draw_visor(f: Factors, plane: Plane, image: Tensor, colour: Tensor) -> None
     away = ((x / wide) ** 2 + (y / tall) ** 2).sqrt()
     part *= 1 - 0.35 * bump((y - 3.4) / 2.4) * coverage(wide - x.abs(), 4)
     light = side_light(g, x) * (0.78 - 0.16 * visor - 0.14 * torch.tanh(0.8 * y))
-    paint(part, per_image_colour(colour[:, worn]) * light, coverage((1 - away) * 2.4))
+    paint(part, per_image(colour[:, worn]) * light, coverage((1 - away) * 2.4))
     image[:, worn, HAT_ROWS] = part

@@ -33,9 +33,9 @@ def _splitmix(key: Tensor) -> Tensor:
 class RandomStreams:
     """Random numbers that depend on seed, name of the stream and index of the image alone."""
 
-    def __init__(self, n: int, seed: int, start: int = 0) -> None:
+    def __init__(self, n: int, seed: int) -> None:
         golden = -7046029254386353131  # 2^64 / golden ratio, as int64: splitmix64's stride
-        self._key = _splitmix((torch.arange(start, start + n) + 1) * golden)
+        self._key = _splitmix((torch.arange(n) + 1) * golden)
         self._key = _splitmix(self._key ^ _splitmix(torch.tensor(seed + 1) * golden))
 
     def uniform(self, name: str, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -53,15 +53,15 @@ class RandomStreams:
         return (self.uniform(name) < probability).float()
 
 
-def sample(n: int, seed: int, start: int = 0) -> Factors:
-    """Factors of images start ... start + n - 1 of this seed's endless set of faces.
+def sample(n: int, seed: int) -> Factors:
+    """Factors of the first n of this seed's endless set of faces: face i is the same whatever n.
 
-    Image i is the same whatever n and start. Raises InputError for a number below 0 or above 2^62.
+    Raises InputError for a number below 0 or from 2^62.
     """
-    for name, value in (("n", n), ("seed", seed), ("start", start)):
+    for name, value in (("n", n), ("seed", seed)):
         if not 0 <= value < 2**62:
             raise InputError(f"{name} is {value}; it must lie between 0 and 2^62 - 1")
-    s = RandomStreams(n, seed, start)
+    s = RandomStreams(n, seed)
     male, age = s.chance("male", 0.417), s.uniform("age")
     tone = s.uniform("skin_tone")
     tone = torch.where(tone < 0.8, 0.55 * (tone / 0.8), 0.55 + 0.45 * (tone - 0.8) / 0.2)

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from vaelib.config import Experiment
+from vaelib.config import NORMS_OVER_BATCH, Experiment
 from vaelib.data import flip, to_float
 from vaelib.loss import LossParts, vae_loss
 from vaelib.model import VAE
@@ -166,7 +166,7 @@ def _sharded_step(
     pool: ThreadPoolExecutor,
 ) -> TrainingStep:
     shard_size = max(SMALLEST_SHARD, -(-experiment.batch_size // SHARDS))
-    if experiment.norm == "batch" or experiment.weighting == "calibrated":
+    if experiment.norm in NORMS_OVER_BATCH or experiment.weighting == "calibrated":
         shard_size = experiment.batch_size  # these are defined over the whole batch
     weights: list[Tensor] = list(model.parameters())
     working_weights: list[Tensor] = list(working_model.parameters())
