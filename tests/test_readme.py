@@ -27,10 +27,18 @@ def committed(data: str) -> dict[str, Any]:
 
 
 def test_the_readme_has_the_verdicts_on_both_data_sets() -> None:
-    header, rows = tables.verdict_table_by_data({data: committed(data) for data in DATA})
-    assert [row[0] for row in rows] == list(RULES)
-    for line in (header, *rows):
-        assert f"| {' | '.join(line)} |" in README
+    claims_by_data = {data: committed(data) for data in DATA}
+    assert [list(claims) for claims in claims_by_data.values()] == [list(RULES)] * len(DATA)
+    lines = [["", "claim", *DATA]]
+    for name, rule in RULES.items():
+        claims = [claims_by_data[data][name] for data in DATA]
+        effects = [tables.verdict_table({name: claim})[1][0][2] for claim in claims]
+        assert {claim["claim"] for claim in claims} == {rule.claim}
+        on_each = [
+            f"{claim['verdict']}, {effect}" for claim, effect in zip(claims, effects, strict=True)
+        ]
+        lines.append([name, rule.claim, *on_each])
+    assert not [line for line in lines if f"| {' | '.join(line)} |" not in README]
 
 
 def test_every_module_that_the_readme_names_exists() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
 
 import pytest
@@ -13,10 +14,10 @@ from tests.conftest import refusal
 from vaelib import study as studies
 from vaelib.config import ALL_EXPERIMENTS, BASE, PRESETS, SEVEN, Experiment, KLReading
 from vaelib.data import FaceSet
-from vaelib.evaluation.bootstrap import Interval
-from vaelib.evaluation.claims import RULES, ClaimGroup, Verdict
+from vaelib.evaluation import evaluate
+from vaelib.evaluation.claims import RULES, ClaimGroup
 from vaelib.reporting.results import Origin, Results
-from vaelib.study import EARLY_SHARES, SHORT_RUN_BUDGET, Study, open_study
+from vaelib.study import SHORT_RUN_BUDGET, SideStudy, Study, open_study
 from vaelib.training import launch
 from vaelib.training.step import Execution
 
@@ -96,13 +97,12 @@ def test_models_come_in_the_order_of_their_names(tmp_path: Path, launched: list[
 
 
 def test_short_runs_differ_in_the_reading_alone(tmp_path: Path, launched: list[Launched]) -> None:
-    study = make_study(tmp_path)
-    study.short_run("standard")
-    study.short_run("plus_one")
-    standard, plus_one = collect(launched).values()
+    make_study(tmp_path).short_runs()
+    experiments = collect(launched)
+    assert [each.kl_reading for each in experiments.values()] == list(get_args(KLReading))
+    standard = experiments["short standard"]
     assert standard.budget == SHORT_RUN_BUDGET
-    assert plus_one.kl_reading == "plus_one"
-    assert replace(plus_one, kl_reading="standard") == standard
+    assert {replace(each, kl_reading="standard") for each in experiments.values()} == {standard}
 
 
 def test_training_all_at_once_is_training_what_notebooks_use_one_by_one(
@@ -112,14 +112,10 @@ def test_training_all_at_once_is_training_what_notebooks_use_one_by_one(
     study.train_all()
     at_once = collect(launched)
     study.runs(SEVEN)
-    for reading in get_args(KLReading):
-        study.short_run(reading)
+    study.short_runs()
     study.repeated_run()
-    for share in EARLY_SHARES:
-        study.early_run(share)
-    study.norm_runs()
-    study.calibrated_runs()
-    study.seed_runs()
+    for side_study in get_args(SideStudy):
+        study.side_runs(side_study)
     one_by_one = collect(launched)
     assert at_once == {label: one_by_one[label] for label in at_once}
     assert set(one_by_one.values()) <= set(at_once.values())
@@ -136,7 +132,7 @@ def test_models_of_further_seeds_are_trained_at_once_as_well(
     for repeat in range(2):
         study.runs(SEVEN, repeat)
     study.runs(study.lambda_models)
-    study.seed_runs()
+    study.side_runs("seeds")
     assert set(collect(launched).values()) <= at_once
 
 
@@ -163,7 +159,6 @@ def test_side_studies_differ_from_the_base_model_in_one_thing(tmp_path: Path) ->
     }
     assert changed == {
         "instance norm": set(),
-        "seed 3": set(),
         "batch norm": {"norm"},
         "group norm": {"norm"},
         "calibrated": {"weighting"},
@@ -199,9 +194,9 @@ def test_only_short_runs_are_the_same_to_the_bit_on_a_gpu(
 def test_each_claim_belongs_to_one_of_the_three_studies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdict = Verdict(Interval(1, 0, 2), 1, "holds")
-    monkeypatch.setattr(studies, "decide", lambda *_: verdict)
-    monkeypatch.setattr(Study, "classifier", lambda _: None)
+    monkeypatch.setattr(studies, "decide", lambda *_: {"verdict": "holds"})
+    no_classifier = SimpleNamespace(classifier=None)
+    monkeypatch.setattr(evaluate, "held_out_faces", lambda _: no_classifier)
     study = make_study(tmp_path)
     verdicts = [study.verdicts(group, []) for group in get_args(ClaimGroup)]
     names = [name for of_group in verdicts for name in of_group]

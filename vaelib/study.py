@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
 from vaelib.config import (
     ALL_EXPERIMENTS,
     BASE,
-    HALF_DECADES,
     PRESETS,
     SEVEN,
     Experiment,
@@ -20,8 +19,8 @@ from vaelib.config import (
 )
 from vaelib.data import FaceSet, evenly_spaced, load
 from vaelib.evaluation import evaluate
-from vaelib.evaluation.attributes import AttributeClassifier
-from vaelib.evaluation.claims import RULES, ClaimGroup, MeasuresByModel, as_record, decide
+from vaelib.evaluation.claims import RULES, ClaimGroup, MeasuresByModel, decide
+from vaelib.evaluation.evaluate import HeldOutFaces
 from vaelib.reporting.results import Origin, Results
 from vaelib.support import paths
 from vaelib.support.errors import InputError
@@ -38,13 +37,8 @@ EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of i
 INTERPOLATIONS = 4  # rows of a figure
 
 
-class SideExperiments(NamedTuple):
-    """The base model at the budget of side studies, and what differs from it in one thing."""
-
-    base: Experiment
-    norms: dict[str, Experiment]  # these by label
-    calibrated: dict[str, Experiment]
-    seeds: dict[str, Experiment]
+# Studies of the base model beside those of the report.
+SideStudy = Literal["early", "norms", "calibrated", "seeds"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Study:
     """The faces at hand, and how each model is trained on them.
 
     Models of the report are trained once per seed, with the budget of that seed. Models of side
-    studies (norms, seeds, a calibrated lambda) are trained for the first seed at `side_budget`.
+    studies are trained for the first seed; all but the early ones see `side_budget` images.
     """
 
     faces: FaceSet
@@ -69,77 +63,68 @@ class Study:
         return replace(chosen, budget=self.budgets[repeat])
 
     def all_experiments(self) -> dict[str, Experiment]:
-        """Everything that is trained besides the short runs, by label; some may be the same."""
-        seven = {name: self.experiment(name) for name in SEVEN}
-        seeds = {
-            f"{name} seed {self.seed + repeat}": self.experiment(name, repeat)
-            for repeat in range(1, len(self.budgets))
-            for name in SEVEN
-        }
-        fine = {name: self.experiment(name) for name in self.lambda_models if name in HALF_DECADES}
-        early = {_early_label(share): self._early_experiment(share) for share in EARLY_SHARES}
-        side = self._side_experiments()
-        return seven | seeds | fine | early | side.norms | side.calibrated | side.seeds
+        """Everything that is trained besides the short runs, by label; each model once."""
+        experiments = {name: self.experiment(name) for name in (*SEVEN, *self.lambda_models)}
+        for repeat in range(1, len(self.budgets)):
+            for name in SEVEN:
+                label = f"{name} seed {self.seed + repeat}"
+                experiments[label] = self.experiment(name, repeat)
+        for side_study in get_args(SideStudy):
+            for label, experiment in self._side_experiments(side_study).items():
+                if experiment not in experiments.values():
+                    experiments[label] = experiment
+        return experiments
 
     def train_all(self, cluster: str = "") -> None:
         """Train everything that the notebooks use, unless it was trained before.
 
         cluster: the address of a dask scheduler whose workers train, else this machine.
         """
-        self._short_runs(get_args(KLReading), cluster)
+        self.short_runs(cluster)
         self.repeated_run(cluster)
         launch.run(self.all_experiments(), self.faces, cluster=cluster)
 
     @property
     def lambda_models(self) -> tuple[str, ...]:
         """Names of the models on the curve over lambda, from the largest lambda down."""
-        names = [*HALF_DECADES] if PRESETS[self.preset].half_decades else []
-        names += [name for name in SEVEN if name.startswith("lam-")]
-        return tuple(sorted(names, key=lambda name: -ALL_EXPERIMENTS[name].lam))
+        experiments = ALL_EXPERIMENTS if PRESETS[self.preset].half_decades else SEVEN
+        names = [name for name in experiments if name.startswith("lam-")]
+        return tuple(sorted(names, key=lambda name: -experiments[name].lam))
 
     # --- trained models; each is trained now unless it was before
 
-    def run(self, name: str) -> Run:
-        """A model of the report, of the first seed."""
-        return self.runs([name])[name]
-
     def runs(self, names: Iterable[str], repeat: int = 0) -> dict[str, Run]:
-        """Several models by name, in this order."""
+        """Models of the report by name, in this order."""
         experiments = {name: self.experiment(name, repeat) for name in names}
         return launch.run(experiments, self.faces)
 
-    def short_run(self, kl_reading: KLReading) -> Run:
-        """The base model under a reading of its loss, trained just long enough to be compared.
+    def short_runs(self, cluster: str = "") -> dict[str, Run]:
+        """The base model under each reading of its loss, trained just long enough to be compared.
 
-        Deterministic also on a GPU.
+        "short standard" and so on. Deterministic also on a GPU.
         """
-        return self._short_runs([kl_reading])[_short_label(kl_reading)]
+        experiments = {
+            f"short {reading}": replace(self._short_experiment(), kl_reading=reading)
+            for reading in get_args(KLReading)
+        }
+        # One after another in this process: another one would take longer to start.
+        return launch.run(experiments, self.faces, jobs=1, cluster=cluster, execution=EXACT)
 
     def repeated_run(self, cluster: str = "") -> Run:
         """The short run of the standard loss once more, executed as the seven models are."""
-        label = f"{_short_label('standard')} repeated"
-        experiments = {label: self._short_experiment("standard")}
+        label = "short standard repeated"
+        experiments = {label: self._short_experiment()}
         folder = paths.RUNS / "repeated"
         return launch.run(experiments, self.faces, runs=folder, jobs=1, cluster=cluster)[label]
 
-    def early_run(self, share: int) -> Run:
-        """The base model trained for 1/share of its budget."""
-        label = _early_label(share)
-        return launch.run({label: self._early_experiment(share)}, self.faces)[label]
+    def side_runs(self, side_study: SideStudy) -> dict[str, Run]:
+        """The models of a side study by label: the base model, and what differs in one thing.
 
-    def norm_runs(self) -> dict[str, Run]:
-        """Side study: the base model with each norm."""
-        return launch.run(self._side_experiments().norms, self.faces)
-
-    def calibrated_runs(self) -> dict[str, Run]:
-        """Side study: the base model, and the one that finds its own lambda."""
-        side = self._side_experiments()
-        experiments = {f"lam {side.base.lam:g}": side.base, **side.calibrated}
-        return launch.run(experiments, self.faces)
-
-    def seed_runs(self) -> dict[str, Run]:
-        """Side study: the base model from several seeds, then the one with the centre pull."""
-        return launch.run(self._side_experiments().seeds, self.faces)
+        "early": after a small share of its budget; "norms": with each norm; "calibrated": first the
+        base model, then the one that finds its own lambda; "seeds": from several seeds, then the
+        one with the centre pull.
+        """
+        return launch.run(self._side_experiments(side_study), self.faces)
 
     # --- measures and verdicts
 
@@ -148,9 +133,8 @@ class Study:
         generated = PRESETS[self.preset].generated
         return self._measure(self.runs(names, repeat), generated, self.seed + repeat)
 
-    def measures_per_seed(self, names: Iterable[str]) -> list[MeasuresByModel]:
+    def measures_per_seed(self, names: Sequence[str]) -> list[MeasuresByModel]:
         """The same for each seed."""
-        names = list(names)
         return [self.measures(names, repeat) for repeat in range(len(self.budgets))]
 
     def side_study_measures(self, runs: Mapping[str, Run]) -> MeasuresByModel:
@@ -162,9 +146,8 @@ class Study:
         self, group: ClaimGroup, seeds: Sequence[MeasuresByModel]
     ) -> dict[str, dict[str, Any]]:
         """Verdicts on a group of claims from all seeds' measures, as numbers.json keeps them."""
-        classifier = self.classifier()
         return {
-            name: as_record(rule, decide(rule, seeds, classifier))
+            name: decide(rule, seeds, self.held_out.classifier)
             for name, rule in RULES.items()
             if rule.group == group
         }
@@ -176,24 +159,10 @@ class Study:
         last = self.seed + len(self.budgets) - 1
         return f"Over {len(self.budgets)} seeds, {self.seed} to {last}."
 
-    def classifier(self) -> AttributeClassifier:
-        """The attribute classifier of these faces; trained on the first call."""
-        return evaluate.held_out_faces(self.faces).classifier
-
-    def real_distance_floor(self) -> float:
-        """The kernel distance between two halves of the held-out faces."""
-        return evaluate.held_out_faces(self.faces).real_distance_floor()
-
-    def attribute_frequencies(self) -> dict[str, float]:
-        """Frequency among held-out faces of each attribute that the classifier can predict."""
-        held_out = evaluate.held_out_faces(self.faces)
-        if held_out.attributes is None:
-            return {}
-        classifier = held_out.classifier
-        return {
-            name: float(held_out.attributes[:, classifier.index_of(name)].mean())
-            for name in classifier.reliable
-        }
+    @property
+    def held_out(self) -> HeldOutFaces:
+        """What models are compared with; its attribute classifier is trained on the first call."""
+        return evaluate.held_out_faces(self.faces)
 
     def interpolation_ends(self) -> tuple[Tensor, Tensor]:
         """First and last faces, uint8 (rows, 3, 64, 48): held out, the same for every model."""
@@ -206,40 +175,29 @@ class Study:
             name: evaluate.measure(run, self.faces, generated, seed) for name, run in runs.items()
         }
 
-    def _short_runs(self, readings: Iterable[KLReading], cluster: str = "") -> dict[str, Run]:
-        experiments = {
-            _short_label(reading): self._short_experiment(reading) for reading in readings
-        }
-        # One after another in this process: another one would take longer to start.
-        return launch.run(experiments, self.faces, jobs=1, cluster=cluster, execution=EXACT)
-
-    def _short_experiment(self, kl_reading: KLReading) -> Experiment:
-        budget = min(SHORT_RUN_BUDGET, self.experiment(BASE).budget)
-        return replace(self.experiment(BASE), kl_reading=kl_reading, budget=budget)
-
-    def _early_experiment(self, share: int) -> Experiment:
+    def _short_experiment(self) -> Experiment:
         base = self.experiment(BASE)
-        return replace(base, budget=max(1, base.budget // share))
+        return replace(base, budget=min(SHORT_RUN_BUDGET, base.budget))
 
-    def _side_experiments(self) -> SideExperiments:
-        base = replace(self.experiment(BASE), budget=self.side_budget)
-        # At least two seeds: what differs between them is chance alone.
-        seeds = range(self.seed, self.seed + max(2, len(self.budgets)))
-        return SideExperiments(
-            base=base,
-            norms={f"{norm} norm": replace(base, norm=norm) for norm in get_args(Norm)},
-            calibrated={"calibrated": replace(base, weighting="calibrated")},
-            seeds={f"seed {seed}": replace(base, seed=seed) for seed in seeds}
-            | {"pulled": replace(base, kl_reading="centre_pull")},
-        )
-
-
-def _short_label(kl_reading: KLReading) -> str:
-    return f"short {kl_reading}"
-
-
-def _early_label(share: int) -> str:
-    return f"{BASE} first 1/{share}"
+    def _side_experiments(self, side_study: SideStudy) -> dict[str, Experiment]:
+        full = self.experiment(BASE)
+        base = replace(full, budget=self.side_budget)
+        match side_study:
+            case "early":
+                return {
+                    f"{BASE} first 1/{share}": replace(full, budget=max(1, full.budget // share))
+                    for share in EARLY_SHARES
+                }
+            case "norms":
+                return {f"{norm} norm": replace(base, norm=norm) for norm in get_args(Norm)}
+            case "calibrated":
+                calibrated = replace(base, weighting="calibrated")
+                return {f"lam {base.lam:g}": base, "calibrated": calibrated}
+            case "seeds":
+                # At least two: what differs between them is chance alone.
+                seeds = range(self.seed, self.seed + max(2, len(self.budgets)))
+                of_seeds = {f"seed {seed}": replace(base, seed=seed) for seed in seeds}
+                return {**of_seeds, "pulled": replace(base, kl_reading="centre_pull")}
 
 
 def open_study(

@@ -180,7 +180,7 @@ def test_frequencies_of_fresh_faces_are_recovered(trained: Trained, limits: Limi
     found = HeldOutFaces(trained.faces, trained.classifier).frequencies(prediction)
     within = []
     for name in trained.classifier.reliable:
-        interval = bootstrap.interval([found[:, trained.classifier.index_of(name)]])
+        interval = bootstrap.interval([found[name]])
         within.append(interval.low <= truth[ATTRIBUTE_NAMES.index(name)] <= interval.high)
     assert sum(within) / len(within) >= limits.recovered
 
@@ -232,7 +232,7 @@ def test_a_classifier_is_trained_once_and_then_loaded(
     assert not attributes.is_trained(flat_faces)
     first = classifier_for(flat_faces)
     assert attributes.is_trained(flat_faces)
-    monkeypatch.setattr(attributes, "_train_into", None)
+    monkeypatch.setattr(attributes, "_train", None)
     again = as_in_another_process(flat_faces)
     assert same_weights(first, again)
     assert replace(again, network=first.network, auc=()) == replace(first, auc=())

@@ -130,7 +130,8 @@ def decided(small: Trained, linear: Measures) -> Callable[..., VerdictWord]:
 
     def verdict(claim: str, others: dict[str, Measures]) -> VerdictWord:
         models = dict.fromkeys(SEVEN, linear) | others
-        return decide(RULES[claim], [models], classifier).word
+        word: VerdictWord = decide(RULES[claim], [models], classifier)["verdict"]
+        return word
 
     return verdict
 

@@ -253,7 +253,24 @@ def test_frequencies_are_corrected_for_a_classifier_that_predicts_half_of_what_i
     assert true is not None
     reference.prediction = predicted((true / 2).float())
     found = reference.frequencies(predicted(torch.full((50, len(ATTRIBUTES)), 0.2)))
-    assert found[0].tolist() == pytest.approx([0.4] * len(ATTRIBUTES))
+    means = {name: float(frequency[0]) for name, frequency in found.items()}
+    assert means == pytest.approx(dict.fromkeys(ATTRIBUTES[:-1], 0.4))
+
+
+def test_true_frequencies_are_those_of_the_attributes_that_can_be_predicted(
+    faces: FaceSet, classifier: AttributeClassifier
+) -> None:
+    found = HeldOutFaces(faces, classifier).true_frequencies()
+    assert found == {
+        name: float(faces.where(name)[faces.test].double().mean()) for name in ATTRIBUTES[:-1]
+    }
+
+
+def test_faces_without_attributes_have_no_frequencies(
+    faces: FaceSet, classifier: AttributeClassifier
+) -> None:
+    reference = HeldOutFaces(replace(faces, attributes=None), classifier)
+    assert reference.true_frequencies() == reference.frequencies(reference.prediction) == {}
 
 
 def test_two_halves_of_the_held_out_faces_are_close(

@@ -201,21 +201,6 @@ def test_what_cannot_be_measured_has_no_effect() -> None:
     assert (row[2], row[4]) == ("-", "not measurable")
 
 
-def test_verdicts_of_two_sets_of_faces_stand_beside_each_other() -> None:
-    other = CLAIM | {"effect": 0.0, "interval": [-0.125, 0.125], "verdict": "fails"}
-    assert tables.verdict_table_by_data({"photos": {"C1": CLAIM}, "drawn": {"C1": other}}) == (
-        ["", "claim", "photos", "drawn"],
-        [
-            [
-                "C1",
-                "a larger lambda blurs",
-                "holds, 0.50 (0.25 to 1.00)",
-                "fails, 0.00 (-0.12 to 0.12)",
-            ]
-        ],
-    )
-
-
 def test_verdicts_keep_their_order() -> None:
     _, rows = tables.verdict_table(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
     assert [row[0] for row in rows] == ["C2", "C10", "C1"]

@@ -100,20 +100,19 @@ class AttributeClassifier:
     def predict(self, images: Tensor) -> Prediction:
         """Predictions for images (n, 3, 64, 48), uint8 or in [-1, 1]."""
         device = next(self.network.parameters()).device
-        features = torch.cat(
-            [self._features(part, device) for part in images.split(2 * BATCH_SIZE)]
-        )
+        parts = []
+        for part in images.split(2 * BATCH_SIZE):
+            x = gaussian_blur(to_float(part) if part.dtype == torch.uint8 else part)
+            with autocast(device):
+                x = x.to(device, memory_format=torch.channels_last)
+                parts.append(self.network.features(x))
+        features = torch.cat(parts)
         logits = self.network.last(features).cpu()
         n = len(self.targets)
         probabilities = torch.sigmoid(logits[:, : n + 1])
         return Prediction(
             features.cpu(), probabilities[:, :n], probabilities[:, n], logits[:, n + 1 :]
         )
-
-    def _features(self, images: Tensor, device: torch.device) -> Tensor:
-        x = gaussian_blur(to_float(images) if images.dtype == torch.uint8 else images)
-        with autocast(device):
-            return self.network.features(x.to(device, memory_format=torch.channels_last))
 
 
 @functools.lru_cache(maxsize=1)
@@ -126,15 +125,14 @@ def classifier_for(faces: FaceSet) -> AttributeClassifier:
     folder = _folder(faces)
     lock = folder.with_name(f".{folder.name}.lock")
     with files.locked(lock, "another process trains the classifier"):
-        if not is_trained(faces):
-            _train_into(folder, faces)
-        try:
-            return _load(folder, _key(faces))
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            print(f"{folder} is damaged ({reason}); it is trained again", file=sys.stderr)
-            _train_into(folder, faces)
-            return _load(folder, _key(faces))
+        if is_trained(faces):
+            try:
+                return _load(faces)
+            except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+                reason = str(error).splitlines()[0]
+                print(f"{folder} is damaged ({reason}); it is trained again", file=sys.stderr)
+        _train(faces)
+        return _load(faces)
 
 
 def is_trained(faces: FaceSet) -> bool:
@@ -150,8 +148,9 @@ def _key(faces: FaceSet) -> str:
     return hashlib.sha256(f"{faces.fingerprint} {RECIPE}".encode()).hexdigest()[:10]
 
 
-def _load(folder: Path, key: str) -> AttributeClassifier:
-    """The classifier in this folder, in evaluation mode, on the device at hand."""
+def _load(faces: FaceSet) -> AttributeClassifier:
+    """The trained classifier, in evaluation mode, on the device at hand."""
+    folder = _folder(faces)
     record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     if files.checksum(folder / WEIGHTS) != record["sha256"]:
         raise ValueError(f"{WEIGHTS} is not as it was written")
@@ -160,7 +159,7 @@ def _load(folder: Path, key: str) -> AttributeClassifier:
     network.load_state_dict(load_file(folder / WEIGHTS))
     return AttributeClassifier(
         network=network.to(hardware.pick_device()).eval().requires_grad_(False),
-        key=key,
+        key=_key(faces),
         targets=targets,
         auc=tuple(float("nan") if auc is None else auc for auc in record["auc"]),
         deformed_auc=record["deformed_auc"],
@@ -169,8 +168,9 @@ def _load(folder: Path, key: str) -> AttributeClassifier:
     )
 
 
-def _train_into(folder: Path, faces: FaceSet) -> None:
+def _train(faces: FaceSet) -> None:
     """Train a classifier and write it: the weights, and last what they predict and how well."""
+    folder = _folder(faces)
     targets = faces.attribute_names or PRETEXT_TASKS
     factors = tuple(FACTORS) if faces.kind == "synthetic" else ()
     budget = min(MAX_IMAGES, MAX_EPOCHS * len(faces.train))

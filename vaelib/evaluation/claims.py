@@ -13,7 +13,7 @@ one seed: the classifier took softness for deformation; it now blurs all faces b
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -51,28 +51,27 @@ class Rule:
         """Where the effect has to lie."""
         return f"within {self.margin:g} of 0" if self.two_sided else f"above {self.margin:g}"
 
-    def __str__(self) -> str:
-        return f"holds if all of the interval lies {self.limit}, fails if none of it does"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the measures say of a claim."""
-
-    effect: Interval
-    seeds: int
-    word: VerdictWord
-
 
 def decide(
     rule: Rule, seeds: Sequence[MeasuresByModel], classifier: AttributeClassifier
-) -> Verdict:
-    """The verdict of a rule on the measures of one or several seeds, which are paired."""
-    if not classifier.can_predict(*rule.attributes):
-        nothing = Interval(float("nan"), float("nan"), float("nan"))
-        return Verdict(nothing, len(seeds), "not measurable on this data")
-    effect = interval([rule.effect(models) for models in seeds])
-    return Verdict(effect, len(seeds), verdict_word(rule, effect))
+) -> dict[str, Any]:
+    """The verdict on measures of one or several seeds, as numbers.json keeps it; null for nan."""
+    verdict: VerdictWord = "not measurable on this data"
+    effect = Interval(math.nan, math.nan, math.nan)
+    if classifier.can_predict(*rule.attributes):
+        effect = interval([rule.effect(models) for models in seeds])
+        verdict = verdict_word(rule, effect)
+    value, *bounds = (None if math.isnan(x) else x for x in effect)
+    return {
+        "claim": rule.claim,
+        "measure": rule.measure,
+        "effect": value,
+        "interval": bounds,
+        "seeds": len(seeds),
+        "verdict": verdict,
+        "rule": f"holds if all of the interval lies {rule.limit}, fails if none of it does",
+        "limit": rule.limit,
+    }
 
 
 def verdict_word(rule: Rule, effect: Interval) -> VerdictWord:
@@ -84,21 +83,6 @@ def verdict_word(rule: Rule, effect: Interval) -> VerdictWord:
     if effect.high < lowest or effect.low > highest:
         return "fails"
     return "undecided"
-
-
-def as_record(rule: Rule, verdict: Verdict) -> dict[str, object]:
-    """A verdict as numbers.json keeps it; null for nan."""
-    value, *bounds = (None if math.isnan(x) else x for x in verdict.effect)
-    return {
-        "claim": rule.claim,
-        "measure": rule.measure,
-        "effect": value,
-        "interval": bounds,
-        "seeds": verdict.seeds,
-        "verdict": verdict.word,
-        "rule": str(rule),
-        "limit": rule.limit,
-    }
 
 
 def relative_increase(models: MeasuresByModel, measure: str, model: str, reference: str) -> Tensor:

@@ -25,7 +25,6 @@ from vaelib.training.runs import Run
 # a line on what changed, whenever a measure comes to another value.
 RECIPE = 1  # the first that is numbered
 
-DIMENSIONS = FACE_BYTES  # numbers in an image
 MAX_FACES = 500  # held-out faces behind errors
 MAX_COMPARED = 1_000  # held-out and generated faces behind distances and variety
 MAX_PAIRS, STEPS = 64, 8  # interpolations, and faces along each
@@ -79,20 +78,33 @@ class HeldOutFaces:
         self.appearance = _appearance(images, images)
         self.attributes = None if faces.attributes is None else faces.attributes[compared].double()
 
-    def frequencies(self, prediction: Prediction) -> Tensor:
-        """The share of some faces that have each attribute, (1 + REPLICATES, targets).
+    def true_frequencies(self) -> dict[str, float]:
+        """Frequency of each attribute that the classifier can predict; none without attributes."""
+        if self.attributes is None:
+            return {}
+        means = self.attributes.mean(dim=0)
+        return {
+            name: float(means[self.classifier.index_of(name)]) for name in self.classifier.reliable
+        }
+
+    def frequencies(self, prediction: Prediction) -> Measures:
+        """The same of the faces that were predicted, (1 + REPLICATES,) each.
 
         The mean of the predicted probabilities, corrected by the ratio of the true frequency to the
-        mean prediction on held-out faces. Raises TypeError if the data has no attributes.
+        mean prediction on held-out faces.
         """
         if self.attributes is None:
-            raise TypeError("these faces carry no attributes")
+            return {}
         weights = bootstrap.bootstrap_weights(len(self.attributes))
         predicted = self.prediction.probabilities.double()
         correction = (weights @ self.attributes) / (weights @ predicted)
         probabilities = prediction.probabilities.double()
         means = bootstrap.bootstrap_weights(len(probabilities)) @ probabilities
-        return (means * correction).clamp(0, 1)
+        frequencies = (means * correction).clamp(0, 1)
+        return {
+            name: frequencies[:, self.classifier.index_of(name)]
+            for name in self.classifier.reliable
+        }
 
     def real_distance_floor(self) -> float:
         """The kernel distance between two halves of the held-out faces."""
@@ -125,19 +137,15 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
         pass
     except ValueError as error:
         print(f"{error}; it is measured again", file=sys.stderr)
+    errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
     measures = {
-        **_history_measures(run),
+        "mean_reconstruction": bootstrap.constant(sum(errors) / len(errors)),
         **_held_out_measures(run.model, reference),
         **_generated_measures(run.model, reference, generated, seed),
         **_interpolation_measures(run.model, reference),
     }
     files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
     return measures
-
-
-def _history_measures(run: Run) -> Measures:
-    errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
-    return {"mean_reconstruction": bootstrap.constant(sum(errors) / len(errors))}
 
 
 @torch.no_grad()
@@ -148,7 +156,7 @@ def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
     error = bootstrap.mean(image_metrics.squared_error(x, latent.decode(model, z)))
     kl = bootstrap.mean(kl_per_latent(mu, logvar).sum(dim=1))
     bits = [
-        calibrated_bits_per_dimension(mse, nats, DIMENSIONS)
+        calibrated_bits_per_dimension(mse, nats, FACE_BYTES)
         for mse, nats in zip(error.tolist(), kl.tolist(), strict=True)
     ]
     return {
@@ -156,7 +164,7 @@ def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
         "psnr": image_metrics.psnr(error),
         "kl": kl,
         "bits_per_dimension": torch.tensor(bits, dtype=torch.float64),
-        "optimal_lam": optimal_lam(error, DIMENSIONS),
+        "optimal_lam": optimal_lam(error, FACE_BYTES),
         "active_units": image_metrics.active_units(mu),
         "mean_square_mu": image_metrics.mean_square(mu),
         "aggregate_variance": image_metrics.aggregate_variance(mu, logvar),
@@ -170,19 +178,17 @@ def _generated_measures(model: VAE, reference: HeldOutFaces, generated: int, see
     real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
     realism = distribution_metrics.realism(real, prediction.features)
     appearance = _appearance(images, images[:MAX_COMPARED])
-    measures = {
+    frequencies = reference.frequencies(prediction)
+    return {
         **{name: value / reference.appearance[name] for name, value in appearance.items()},
         "distance": distribution_metrics.kernel_distance(real, features),
         "frechet": bootstrap.constant(distribution_metrics.frechet_distance(real, features)),
         **distribution_metrics.manifold_metrics(real, features)._asdict(),
         "realism": bootstrap.mean(realism),
         "deformed": bootstrap.mean(prediction.deformed),
+        **{f"frequency {name}": value for name, value in frequencies.items()},
+        **_group_measures(reference, prediction, realism),
     }
-    if reference.attributes is not None:
-        frequencies = reference.frequencies(prediction)
-        for name in reference.classifier.reliable:
-            measures[f"frequency {name}"] = frequencies[:, reference.classifier.index_of(name)]
-    return measures | _group_measures(reference, prediction, realism)
 
 
 def _appearance(images: Tensor, compared: Tensor) -> Measures:

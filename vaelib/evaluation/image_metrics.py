@@ -36,12 +36,12 @@ def psnr(mse: Tensor) -> Tensor:
     return 10 * torch.log10(4 / mse)
 
 
-def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
-    """The number of latents that vary with the face: variance of mu (n, latent) above `threshold`.
+def active_units(means: Tensor) -> Tensor:
+    """The number of latents that vary with the face: variance of mu (n, latent) above 0.01.
 
     (1 + REPLICATES,). Burda, Grosse and Salakhutdinov (2016), section 5.2.
     """
-    return (_variances(means) > threshold).double().sum(dim=1)
+    return (_variances(means) > 0.01).double().sum(dim=1)
 
 
 def mean_square(means: Tensor) -> Tensor:

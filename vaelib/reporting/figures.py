@@ -3,7 +3,6 @@
 import io
 import math
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
@@ -23,7 +23,10 @@ GAP = 2  # white pixels between faces, before they are enlarged
 NAME_WIDTH, NAME_FONT_SIZE = 310, 34  # pixels: of the name beside a row of faces
 DOTS_PER_INCH = 200
 WIDTH_INCHES = 6.3
+# Colour-blind safe (Okabe and Ito), in a fixed order.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#444444")
 STYLE: Any = {
+    "axes.prop_cycle": cycler(color=COLOURS),
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -31,8 +34,6 @@ STYLE: Any = {
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
 }
-# Colour-blind safe (Okabe and Ito), in a fixed order.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#444444")
 
 
 def image_grid(images: Tensor, columns: int) -> Image.Image:
@@ -75,12 +76,13 @@ def interpolation_grid(images: Tensor) -> Image.Image:
 @mpl.rc_context(STYLE)
 def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
     """Reconstruction error and KL on validation faces against images seen, a line per model."""
-    figure, (left, right) = _axes(1, 2, height=2.6)
-    for (name, run), colour in zip(runs.items(), cycle(COLOURS), strict=False):
+    figure = _figure(2.6)
+    left, right = figure.subplots(1, 2)
+    for name, run in runs.items():
         rows = run.curve("validation")
         seen = [row.images_seen / 1000 for row in rows]
-        left.plot(seen, [row.reconstruction for row in rows], color=colour, label=name)
-        right.plot(seen, [row.kl for row in rows], color=colour, label=name)
+        left.plot(seen, [row.reconstruction for row in rows], label=name)
+        right.plot(seen, [row.kl for row in rows], label=name)
     left.set(xlabel="images seen (thousands)", ylabel="mean squared error", yscale="log")
     right.set(xlabel="images seen (thousands)", ylabel="KL (nats)", yscale="log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -93,7 +95,7 @@ def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
 @mpl.rc_context(STYLE)
 def training_curve(run: Run) -> Image.Image:
     """The loss of one model as it falls, on training and on validation faces."""
-    figure, (axes,) = _axes(1, 1, height=2.6)
+    figure, axes = _panel(2.6)
     lam = run.experiment.lam
     for split, colour in (("train", COLOURS[0]), ("validation", COLOURS[5])):
         rows = [row for row in run.curve(split) if row.images_seen]
@@ -108,8 +110,8 @@ def training_curve(run: Run) -> Image.Image:
 @mpl.rc_context(STYLE)
 def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
     """One horizontal bar per name, with its value written out."""
-    figure, (axes,) = _axes(1, 1, height=0.5 + 0.3 * len(values))
-    drawn_bars = axes.barh(list(values), list(values.values()), color=COLOURS[0], height=0.6)
+    figure, axes = _panel(0.5 + 0.3 * len(values))
+    drawn_bars = axes.barh(list(values), list(values.values()), height=0.6)
     axes.bar_label(drawn_bars, fmt="%.3g", padding=3)
     axes.invert_yaxis()
     axes.set(xlabel=xlabel)
@@ -123,10 +125,10 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Image.Image:
 
     kl_by_model: (latent,) in nats, by the model's name.
     """
-    figure, (axes,) = _axes(1, 1, height=2.6)
-    for (name, nats), colour in zip(kl_by_model.items(), cycle(COLOURS), strict=False):
+    figure, axes = _panel(2.6)
+    for name, nats in kl_by_model.items():
         ranked = nats.sort(descending=True).values
-        axes.plot(range(1, len(ranked) + 1), ranked, color=colour, label=name)
+        axes.plot(range(1, len(ranked) + 1), ranked, label=name)
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
     axes.legend()
     return _as_image(figure)
@@ -135,9 +137,9 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Image.Image:
 @mpl.rc_context(STYLE)
 def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image:
     """Densities of several sets of values in one panel, by the name of each set."""
-    figure, (axes,) = _axes(1, 1, height=2.4)
-    for (name, numbers), colour in zip(values.items(), cycle(COLOURS), strict=False):
-        axes.hist(numbers, bins=60, density=True, histtype="step", color=colour, label=name)
+    figure, axes = _panel(2.4)
+    for name, numbers in values.items():
+        axes.hist(numbers, bins=60, density=True, histtype="step", label=name)
     axes.set(xlabel=xlabel, ylabel="density")
     axes.legend()
     return _as_image(figure)
@@ -151,9 +153,9 @@ def optimum(
 
     bits: value, low and high at each of `lams`. marks: lambdas to compare, by name.
     """
-    figure, (axes,) = _axes(1, 1, height=2.6)
+    figure, axes = _panel(2.6)
     value, low, high = np.array(bits).T
-    axes.errorbar(lams, value, (value - low, high - value), color=COLOURS[0], marker="o", capsize=3)
+    axes.errorbar(lams, value, (value - low, high - value), marker="o", capsize=3)
     for (name, lam), colour in zip(marks.items(), COLOURS[1:], strict=False):
         axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: {lam:.1e}")
     axes.set(xlabel="lambda", ylabel="code length (bits per value)", xscale="log")
@@ -164,9 +166,9 @@ def optimum(
 @mpl.rc_context(STYLE)
 def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Image.Image:
     """KL (nats) against mean squared error, a point per model with its name."""
-    figure, (axes,) = _axes(1, 1, height=2.6)
-    for (name, (kl, error)), colour in zip(points.items(), cycle(COLOURS), strict=False):
-        axes.plot(kl, error, "o", color=colour)
+    figure, axes = _panel(2.6)
+    for name, (kl, error) in points.items():
+        axes.plot(kl, error, "o")
         axes.annotate(name, (kl, error), (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="rate: KL (nats)", ylabel="distortion: mean squared error", xscale="log")
     axes.margins(x=0.15, y=0.15)
@@ -182,19 +184,16 @@ def frequencies(
     truth: frequency by attribute. models: value, low and high by model and attribute.
     """
     attributes = sorted(truth, key=lambda name: truth[name])
-    figure, (axes,) = _axes(1, 1, height=0.8 + 0.17 * len(attributes))
+    figure, axes = _panel(0.8 + 0.17 * len(attributes))
     positions = np.arange(len(attributes))
     shares = [truth[name] for name in attributes]
     axes.barh(positions, shares, color="#dddddd", label="held-out faces")
-    for index, ((model, intervals), colour) in enumerate(
-        zip(models.items(), COLOURS, strict=False)
-    ):
+    for index, (model, intervals) in enumerate(models.items()):
         value, low, high = np.array([intervals[name] for name in attributes]).T
         axes.errorbar(
             value,
             positions + 0.16 * (index - (len(models) - 1) / 2),
             xerr=(value - low, high - value),
-            color=colour,
             fmt="o",
             markersize=2.5,
             label=model,
@@ -205,10 +204,14 @@ def frequencies(
     return _as_image(figure)
 
 
-def _axes(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+def _panel(height: float) -> tuple[Figure, Axes]:
+    figure = _figure(height)
+    return figure, figure.subplots()
+
+
+def _figure(height: float) -> Figure:
     # Figure without pyplot: no global state, no window, the same in a notebook and on a cluster.
-    figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    return Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")
 
 
 def _as_image(figure: Figure) -> Image.Image:

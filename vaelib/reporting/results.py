@@ -118,7 +118,9 @@ class Results:
         sections = self._read()
         same_run = sections.get("origins", {}).get(section) == asdict(self.origin)
         earlier = sections[section] if same_run else {}
-        self.record(section, dict(sorted({**earlier, **numbers}.items(), key=_by_number)))
+        merged = {**earlier, **numbers}
+        in_order = sorted(merged, key=lambda name: (len(name), name))  # C2 before C10
+        self.record(section, {name: merged[name] for name in in_order})
 
     def numbers(self, section: str) -> dict[str, Any]:
         """The recorded numbers of a section.
@@ -175,12 +177,6 @@ def _is_saved(file: Path, picture: Image.Image, metadata: Mapping[str, str]) -> 
             return same_metadata and np.array_equal(np.asarray(saved), np.asarray(picture))
     except (OSError, SyntaxError, ValueError):  # missing or damaged
         return False
-
-
-def _by_number(item: tuple[str, Any]) -> tuple[str, int]:
-    """Sorts C2 before C10."""
-    letters = item[0].rstrip("0123456789")
-    return letters, int(item[0][len(letters) :] or 0)
 
 
 def _title(label: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from IPython.display import Image as DisplayedImage
 from IPython.display import Markdown, display
-from PIL import Image
+from PIL import Image, ImageOps
 
 PREVIEW_WIDTH = 800  # pixels, at most, of the JPEG that a notebook keeps of a picture
 PREVIEW_QUALITY = 85
@@ -29,8 +29,7 @@ def preview(image: Image.Image, alt: str = "") -> DisplayedImage:
     """The picture as a notebook keeps it: a JPEG no wider than PREVIEW_WIDTH."""
     small = image.convert("RGB")
     if small.width > PREVIEW_WIDTH:
-        height = round(small.height * PREVIEW_WIDTH / small.width)
-        small = small.resize((PREVIEW_WIDTH, height), Image.Resampling.LANCZOS)
+        small = ImageOps.contain(small, (PREVIEW_WIDTH, small.height), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, format="JPEG", quality=PREVIEW_QUALITY)
     return DisplayedImage(encoded.getvalue(), format="jpeg", alt=alt or None)

@@ -61,6 +61,16 @@ INTERPOLATION: Columns = {
     "hair": ("hair_travel", ".2f"),  # where the classifier can predict hair colours
 }
 
+# Of the norms: the colour errors are those of `norm_study.reconstruction_errors`.
+NORMS: Columns = {
+    "error": ("reconstruction", ".4f"),
+    "colour": ("whole", ".1f"),
+    "background": ("background", ".1f"),
+    "KL": ("kl", ".0f"),
+    "distance": ("distance", ".2f"),
+    "variety": ("variety", ".2f"),
+}
+
 # The KL's weight in other programs: the loss as written there, and that weight on the common scale
 # of `kl_weight_table`. D is the number of values in an image of theirs.
 PROGRAMS: tuple[tuple[str, str, float], ...] = (
@@ -136,19 +146,9 @@ def group_table(numbers: Numbers) -> Table:
 
 def norm_table(numbers: Numbers, colours: Numbers) -> Table:
     """Errors and colours of reconstructions, and distance and variety of draws, by norm."""
-    rows = [
-        [
-            norm,
-            _plus_minus(measures["reconstruction"], ".4f"),
-            _plus_minus(colours[norm]["whole"], ".1f"),
-            _plus_minus(colours[norm]["background"], ".1f"),
-            _plus_minus(measures["kl"], ".0f"),
-            _plus_minus(measures["distance"], ".2f"),
-            _plus_minus(measures["variety"], ".2f"),
-        ]
-        for norm, measures in numbers.items()
-    ]
-    return ["", "error", "colour", "background", "KL", "distance", "variety"], rows
+    both = {norm: {**colours[norm], **measures} for norm, measures in numbers.items()}
+    header, rows = measure_table(both, NORMS)
+    return ["", *header[1:]], rows
 
 
 def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -166,20 +166,6 @@ def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
     return ["", "claim", "effect", "holds if", "verdict"], rows
 
 
-def verdict_table_by_data(claims_by_data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """What is claimed, and the verdict with its effect on each of several sets of faces."""
-    first = next(iter(claims_by_data.values()))
-    rows = []
-    for name in first:
-        on_each = [claims[name] for claims in claims_by_data.values()]
-        verdicts = [
-            f"{claim['verdict']}, {_from_to([claim['effect'], *claim['interval']])}"
-            for claim in on_each
-        ]
-        rows.append([name, first[name]["claim"], *verdicts])
-    return ["", "claim", *claims_by_data], rows
-
-
 def kl_weight_table(lams: Sequence[float]) -> Table:
     """The weight of the KL in other programs, on our scale, and ours on the common one.
 
@@ -187,11 +173,11 @@ def kl_weight_table(lams: Sequence[float]) -> Table:
     and means over images; there beta = 1 is a decoder of variance 1.
     """
     rows = [
-        [program, loss, _two_digits(beta), _two_digits(8 * beta / FACE_BYTES)]
+        [program, loss, f"{beta:.2g}", f"{8 * beta / FACE_BYTES:.2g}"]
         for program, loss, beta in PROGRAMS
     ]
     rows += [
-        ["here", f"mean MSE + {lam:g} KL", _two_digits(lam * FACE_BYTES / 8), _two_digits(lam)]
+        ["here", f"mean MSE + {lam:g} KL", f"{lam * FACE_BYTES / 8:.2g}", f"{lam:.2g}"]
         for lam in lams
     ]
     return ["program", "loss as written", "beta", "our lambda"], rows
@@ -218,7 +204,3 @@ def _from_to(interval: Interval) -> str:
     if value is None or low is None or high is None:
         return "-"
     return f"{value:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _two_digits(value: float) -> str:
-    return f"{value:.2g}"
