@@ -32,7 +32,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Stand noise in for procedural faces, which take longer; lists what was asked for."""
+    """Stand noise in for procedural faces, which take longer; lists the requests."""
     requests = []
 
     def generate(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -178,7 +178,7 @@ def copied(celeba_folder: Make, tmp_path: Path) -> tuple[data.FaceSet, Path]:
     folder = celeba_folder(84, name="portraits")
     home = data.load(str(folder))
     shutil.rmtree(folder)
-    return home, Path(shutil.copytree(home.folder, tmp_path / "brought along"))
+    return home, Path(shutil.copytree(home.folder, tmp_path / "copied"))
 
 
 def test_faces_know_the_folder_where_they_lie_prepared(photo_folder: Make, own_cache: Path) -> None:

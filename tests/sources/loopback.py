@@ -57,7 +57,7 @@ class Answer:
 
 @dataclass
 class Loopback:
-    """The server's address, its answers by path and query, and what it was asked for."""
+    """The server's address, its answers by path and query, and the requests that came."""
 
     url: str
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Loopback:
     closed: threading.Event = field(default_factory=threading.Event)
 
     def ranges(self, path: str) -> list[str]:
-        """The byte ranges that GETs of this path asked for, "" where all of it."""
+        """The byte ranges that GETs of this path requested, "" where all of it."""
         return [
             byte_range for method, at, byte_range in self.requests if (method, at) == ("GET", path)
         ]

@@ -158,7 +158,7 @@ def test_a_missing_library_is_named_with_its_installation(
     assert f"{module} is not installed; run pip install 'vaelib[celeba]'" in output
 
 
-def test_too_little_room_is_reported_in_megabytes_before_anything_is_asked(
+def test_too_little_room_is_reported_in_megabytes_before_any_request(
     hub: dict[str, Answer], server: Loopback, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setattr(celeba, "DOWNLOAD_BYTES", 1_500_000_000)

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.usefixtures("bare_machine"), pytest.mark.slow]
 # --- Hugging Face
 
 
-def test_the_copy_of_hugging_face_is_brought_whole(hub: dict[str, Answer], run: Run) -> None:
+def test_the_copy_of_hugging_face_arrives_whole(hub: dict[str, Answer], run: Run) -> None:
     assert "CelebA, in parquet shards" in run("--agree")
     assert is_whole()
 
@@ -49,7 +49,7 @@ def test_an_empty_folder_is_not_in_the_way(hub: dict[str, Answer], run: Run) -> 
     assert is_whole()
 
 
-def test_a_hub_that_breaks_off_is_asked_for_the_rest_only(
+def test_a_hub_that_breaks_off_sends_only_the_rest(
     hub: dict[str, Answer], server: Loopback, run: Run
 ) -> None:
     first, answer = next(iter(hub.items()))
@@ -59,7 +59,7 @@ def test_a_hub_that_breaks_off_is_asked_for_the_rest_only(
     assert is_whole()
 
 
-def test_files_of_the_hub_that_came_are_not_asked_for_again(
+def test_files_of_the_hub_that_came_are_not_downloaded_again(
     hub: dict[str, Answer], server: Loopback, run: Run
 ) -> None:
     first, *_, last = hub
@@ -104,7 +104,7 @@ def test_a_slow_hub_is_waited_for(
 # --- Google Drive
 
 
-def test_google_drive_is_asked_where_the_hub_fails(
+def test_google_drive_is_tried_where_the_hub_fails(
     hub: dict[str, Answer], drive: Answer, server: Loopback, run: Run
 ) -> None:
     server.answers[ABOUT].status = 500
@@ -113,7 +113,7 @@ def test_google_drive_is_asked_where_the_hub_fails(
     assert is_whole()
 
 
-def test_only_the_source_that_was_asked_for_is_tried(
+def test_only_the_source_that_was_chosen_is_tried(
     hub: dict[str, Answer], drive: Answer, server: Loopback, run: Run
 ) -> None:
     run("--agree", "--source", "drive")
@@ -153,7 +153,7 @@ def test_wrong_bytes_of_google_drive_are_reported_and_mended_by_the_next_run(
     assert is_whole()
 
 
-def test_a_drive_that_breaks_off_is_asked_for_the_rest_only(
+def test_a_drive_that_breaks_off_sends_only_the_rest(
     drive: Answer, server: Loopback, run: Run
 ) -> None:
     drive.cuts = [5000, 3000]
@@ -175,7 +175,7 @@ def test_the_next_run_goes_on_where_the_drive_broke_off(
     assert is_whole()
 
 
-def test_a_download_that_was_stopped_after_its_last_byte_is_not_asked_for_again(
+def test_a_download_that_was_stopped_after_its_last_byte_is_not_repeated(
     drive: Answer, server: Loopback, run: Run
 ) -> None:
     begun = part() / "drive/img_align_celeba.zip12345678.part"
@@ -194,10 +194,10 @@ def test_a_part_that_does_not_fit_is_named_and_kept(drive: Answer, run: Run) -> 
     assert begun.exists()
 
 
-def test_a_file_that_was_spoilt_since_it_came_is_brought_anew(drive: Answer, run: Run) -> None:
-    spoilt = part() / "drive/img_align_celeba.zip"
-    spoilt.parent.mkdir(parents=True)
-    spoilt.write_bytes(bytes(len(drive.body)))
+def test_a_file_that_was_damaged_since_it_came_is_downloaded_again(drive: Answer, run: Run) -> None:
+    damaged = part() / "drive/img_align_celeba.zip"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(bytes(len(drive.body)))
     run("--agree", "--source", "drive")
     assert is_whole()
 

@@ -185,7 +185,7 @@ def test_photos_without_names_are_numbered_through_the_splits(
     assert cached(tmp_path / "nameless", tmp_path / "second") == expected
 
 
-def test_an_absent_shard_is_said_to_be_missing(copy: shapes.Copy, tmp_path: Path) -> None:
+def test_an_absent_shard_is_described_as_missing(copy: shapes.Copy, tmp_path: Path) -> None:
     folder = shapes.hugging_face(copy, tmp_path / "copy")
     (folder / "img_align+identity+attr/train-00001-of-00002.parquet").unlink()
     described = "\n".join(inspect.describe(layouts.find(str(folder))))

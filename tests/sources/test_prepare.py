@@ -324,7 +324,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [shapes.torchvision, shapes.the_zip_itself, shapes.hugging_face])
-def test_an_interrupted_preparation_goes_on_where_it_was(
+def test_an_interrupted_preparation_is_resumed(
     shape: Callable[[shapes.Copy, Path], Path],
     tmp_path: Path,
     counted: list[int],
@@ -355,7 +355,7 @@ def test_broken_photos_seen_before_an_interruption_are_not_forgotten(
     assert len(images(prepared(folder, tmp_path / "part"))) == 199
 
 
-def test_what_was_decoded_is_checked_before_it_is_gone_on_with(
+def test_decoded_blocks_are_checked_before_they_are_used_again(
     photo_folder: Make, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = photo_folder(80)
@@ -372,7 +372,7 @@ def test_what_was_decoded_is_checked_before_it_is_gone_on_with(
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_has_its_work_gone_on_with(tmp_path: Path) -> None:
+def test_the_work_of_a_process_that_was_killed_is_resumed(tmp_path: Path) -> None:
     source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "faces")
     expected = [decode.decode(path) for path in sorted(source.iterdir())]
     for number in range(1_000):

@@ -232,28 +232,24 @@ def _separator(text: str) -> str:
 
 
 def _rows(text: str, location: str) -> Iterator[TextRow]:
-    """The cells of every line that is not blank."""
+    """The cells of every line that is not blank; of a table, without empty ones at its end."""
     if text.lstrip().startswith("<"):
         raise InputError(f"{location} is a web page and not a list; get it again")
     separator = _separator(text)
     for number, line in enumerate(text.splitlines(), start=1):
         row_location = f"{location}, line {number}"
-        cells = _split_cells(line, separator, row_location) if separator else line.split()
+        cells = line.split()
+        if separator:
+            # Line by line: a quote that nobody closes must not take the lines after it.
+            reader = csv.reader([line], delimiter=separator, skipinitialspace=True)
+            try:
+                cells = [cell.strip() for cell in next(reader, [])]
+            except csv.Error as error:
+                raise InputError(f"{row_location}: {error}; correct it") from error
+            while cells and not cells[-1]:
+                cells.pop()
         if cells:
             yield TextRow(row_location, cells)
-
-
-def _split_cells(line: str, separator: str, location: str) -> list[str]:
-    """The cells of a line without empty ones at its end, which some programs add."""
-    # Line by line: a quote that nobody closes must not take the lines after it.
-    reader = csv.reader([line], delimiter=separator, skipinitialspace=True)
-    try:
-        cells = [cell.strip() for cell in next(reader, [])]
-    except csv.Error as error:
-        raise InputError(f"{location}: {error}; correct it") from error
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
 
 
 def split_by_hash(names: Sequence[str]) -> NDArray[np.uint8]:

@@ -42,17 +42,17 @@ def find_or_download(agree: bool, source: str | None = None) -> None:
     file system.
     """
     blocked = ""
-    for place in usual_places():
+    for path in usual_paths():
         try:
-            description = describe_whole(place)
+            description = describe_whole(path)
         except InputError as error:
             fault = str(error)
-            print(fault if str(place) in fault else f"{place}: {fault}", flush=True)
-            if place == paths.CELEBA:
-                blocked = f"{place} is not all of CelebA: {fault}; move it away first"
+            print(fault if str(path) in fault else f"{path}: {fault}", flush=True)
+            if path == paths.CELEBA:
+                blocked = f"{path} is not all of CelebA: {fault}; move it away first"
             continue
-        print(f"{place} holds all of CelebA", *description, sep="\n")
-        _link(place)
+        print(f"{path} holds all of CelebA", *description, sep="\n")
+        _link(path)
         return
     if blocked:
         raise InputError(blocked)
@@ -64,10 +64,10 @@ def find_or_download(agree: bool, source: str | None = None) -> None:
     download(source)
 
 
-def usual_places() -> list[Path]:
+def usual_paths() -> list[Path]:
     """Where a copy of CelebA usually is, if there is anything, `paths.CELEBA` first.
 
-    The place that the environment variable CELEBA names is in the list even if it is missing.
+    The path that the environment variable CELEBA names is in the list even if it is missing.
     """
     environment = os.environ
     caches = Path(environment.get("XDG_CACHE_HOME") or "~/.cache")
@@ -76,32 +76,34 @@ def usual_places() -> list[Path]:
     hub = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
     kaggle = Path(environment.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
     versions = (kaggle / "datasets" / KAGGLE / "versions").glob("[0-9]*")
-    of_others = [
+    caches_of_libraries = [
         torch / "datasets" / "vision" / "celeba",
         Path(hub or hub_home / "hub") / f"datasets--{downloads.HUB.replace('/', '--')}",
         *sorted(versions, key=lambda version: version.name.zfill(9), reverse=True),
     ]
-    places = [] if _is_free(paths.CELEBA) else [paths.CELEBA]
+    usual = [] if _is_free(paths.CELEBA) else [paths.CELEBA]
     if environment.get("CELEBA"):
-        places.append(Path(environment["CELEBA"]).expanduser())
-    places += [place for place in map(Path.expanduser, of_others) if os.access(place, os.F_OK)]
-    return list(dict.fromkeys(places))
+        usual.append(Path(environment["CELEBA"]).expanduser())
+    for path in map(Path.expanduser, caches_of_libraries):
+        if os.access(path, os.F_OK):
+            usual.append(path)
+    return list(dict.fromkeys(usual))
 
 
-def _is_free(place: Path) -> bool:
+def _is_free(path: Path) -> bool:
     """Whether nothing is there but perhaps an empty folder, so that CelebA can go there."""
-    if place.is_dir() and not place.is_symlink():
-        return not any(place.iterdir())
-    return not os.path.lexists(place)
+    if path.is_dir() and not path.is_symlink():
+        return not any(path.iterdir())
+    return not os.path.lexists(path)
 
 
-def describe_whole(place: Path) -> list[str]:
-    """Describe the copy of all of CelebA in a place.
+def describe_whole(path: Path) -> list[str]:
+    """Describe the copy of all of CelebA at a path.
 
-    Raises InputError where there is none, with what the place holds or why that cannot be seen.
+    Raises InputError where there is none, with what the path holds or why that cannot be seen.
     """
     try:
-        source = layouts.find(str(place))
+        source = layouts.find(str(path))
         if source.kind != "celeba":
             raise InputError(f"holds {source.count:,} photos, which are not CelebA's")
         if source.count != annotations.CELEBA_SIZE:
@@ -111,15 +113,15 @@ def describe_whole(place: Path) -> list[str]:
         raise InputError(f"cannot be read: {error.strerror}") from error
 
 
-def _link(place: Path) -> None:
+def _link(path: Path) -> None:
     """Link `paths.CELEBA` to a copy elsewhere; where that fails, print what to run instead."""
     try:
-        if place != paths.CELEBA:
+        if path != paths.CELEBA:
             _clear_destination()
-            paths.CELEBA.symlink_to(place.absolute(), target_is_directory=True)
+            paths.CELEBA.symlink_to(path.absolute(), target_is_directory=True)
             print(f"{paths.CELEBA} is a link to it now")
     except OSError:  # something is there, or this user may not make links
-        print(f'use it with: make report ARGS="--data {shlex.quote(str(place))}"')
+        print(f'use it with: make report ARGS="--data {shlex.quote(str(path))}"')
     else:
         print("make report uses it")
 
@@ -182,7 +184,7 @@ def _check_room(folder: Path) -> None:
 
 
 def _fetch(fetch: Callable[[Path], None], folder: Path) -> list[str]:
-    """Fetch CelebA into the folder and describe it. Raises InputError that says what failed."""
+    """Fetch CelebA into the folder and describe it. Raises InputError with what failed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():

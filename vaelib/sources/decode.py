@@ -76,8 +76,8 @@ def _decode_any(content: bytes, tolerance: float) -> Image.Image:
             raise ValueError(f"{image.width} x {image.height}, over 50 megapixels")
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         sideways = orientation >= 5  # as stored, its width is the height of the photo
-        wanted = (MIN_HEIGHT, MIN_WIDTH) if sideways else (MIN_WIDTH, MIN_HEIGHT)
-        draft = image.draft(None, wanted)
+        smallest = (MIN_HEIGHT, MIN_WIDTH) if sideways else (MIN_WIDTH, MIN_HEIGHT)
+        draft = image.draft(None, smallest)
         image.load()
         # The last row and column of a reduced photo may be there in part: where it really ends.
         extent = draft[1][2:] if draft else image.size

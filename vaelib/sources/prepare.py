@@ -62,10 +62,10 @@ def cache_key(source: Source, count: int) -> str:
 def _digest_sample(file: Path) -> bytes:
     """Digest of size, time of change and content; of a large file, of pieces of the content."""
     try:
-        found = file.stat()
-        digest = hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode())
+        state = file.stat()
+        digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
         with file.open("rb") as content:
-            last = max(found.st_size - SAMPLE_BYTES, 0)
+            last = max(state.st_size - SAMPLE_BYTES, 0)
             for k in range(SAMPLES if last else 1):
                 content.seek(last * k // (SAMPLES - 1))
                 digest.update(content.read(SAMPLE_BYTES))

@@ -164,14 +164,14 @@ def _is_new(folder: str, name: str, visited: list[Path]) -> bool:
 def _file_state(path: str | Path) -> FileState | None:
     """None for what is not there or no regular file, and for a link that leads nowhere."""
     try:
-        found = os.stat(path)  # noqa: PTH116, as a Path for each of 202,599 photos takes long
+        state = os.stat(path)  # noqa: PTH116, as a Path for each of 202,599 photos takes long
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         if Path(path).is_symlink() and not isinstance(error, PermissionError):  # as to itself
             return None
         refuse(error, Path(path))
-    return FileState(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    return FileState(state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else None
 
 
 def open_zip(path: Path) -> Zip:
