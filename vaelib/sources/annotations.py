@@ -154,22 +154,19 @@ class _RowMatcher:
     def __init__(self, files: Sequence[str]) -> None:
         self.files = files
         self.positions = {file: position for position, file in enumerate(files)}
-        self.rows: set[str] = set()
-        self.matched: set[int] = set()
-        self.absent: set[str] = set()
+        self.rows: dict[str, int | None] = {}
+        self.matched = np.zeros(len(files), dtype=np.bool_)
 
     def match(self, file: str, location: str) -> int | None:
         """The position of a row's photo, None for an absent one. Raises InputError for a second."""
         position = self.positions.get(file)
         if position is None:
             position = self._match_loosely(file)
-        if file in self.rows or position in self.matched:
+        if file in self.rows or (position is not None and self.matched[position]):
             raise InputError(f"{location}: a second row for {file}; remove one of the two")
-        self.rows.add(file)
-        if position is None:
-            self.absent.add(file)
-        else:
-            self.matched.add(position)
+        self.rows[file] = position
+        if position is not None:
+            self.matched[position] = True
         return position
 
     @cached_property
@@ -199,15 +196,16 @@ class _RowMatcher:
 
     def check_complete(self, location: str) -> None:
         """Every photo has a row; every row a photo, except in the lists of all of CelebA."""
-        missing = sorted(set(range(len(self.files))) - self.matched)
-        if missing:
+        missing = np.flatnonzero(~self.matched)
+        if len(missing) > 0:
             raise InputError(
                 f"{location}: no row for {self.files[missing[0]]}, one of {len(missing)} such "
                 f"photos of {len(self.files)}; complete the list or remove these photos"
             )
-        if self.absent and len(self.rows) != CELEBA_SIZE:
+        absent = [file for file, position in self.rows.items() if position is None]
+        if absent and len(self.rows) != CELEBA_SIZE:
             raise InputError(
-                f"{location} names {min(self.absent)}, which is not among the {len(self.files)} "
+                f"{location} names {min(absent)}, which is not among the {len(self.files)} "
                 "photos; is the list another copy's, or are photos missing? (The list of all of "
                 "CelebA may name absent ones)"
             )

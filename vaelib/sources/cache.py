@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from vaelib.sources import storage
 from vaelib.support import files
@@ -83,49 +83,36 @@ def read(folder: Path) -> Prepared:
 
     Raises InputError naming the file that is missing, cannot be read, or is not as it was written.
     """
-    facts = _sealed_facts(folder)
-    for file, expected in facts["sha256"].items():
-        try:
-            intact = files.checksum(folder / file) == expected
-        except OSError as error:
-            _refuse(folder, file, error)
-        if not intact:
-            _refuse(folder, file)
-    return Prepared(
-        folder=folder.absolute(),
-        name=facts["name"],
-        kind=facts["kind"],
-        faces=facts["faces"],
-        attribute_names=tuple(facts["attribute_names"]),
-        broken=tuple(facts["broken"]),
-        fingerprint=facts["fingerprint"],
-    )
-
-
-def _sealed_facts(folder: Path) -> dict[str, Any]:
+    file = FACTS
     try:
-        facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads((folder / file).read_text(encoding="utf-8"))
         seal = facts.pop("seal")
         # The name is looked at because it makes folders, and whoever changes it can seal it anew.
-        intact = seal == _seal(facts) and facts["name"] == clean_name(facts["name"])
+        if seal != _seal(facts) or facts["name"] != clean_name(facts["name"]):
+            raise ValueError
+        for file, checksum in facts["sha256"].items():
+            if files.checksum(folder / file) != checksum:
+                raise ValueError
+    except FileNotFoundError:
+        fault = f"has no {file}"
     except OSError as error:
-        _refuse(folder, FACTS, error)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        intact = False
-    if not intact:
-        _refuse(folder, FACTS)
-    return facts
-
-
-def _refuse(folder: Path, file: str, error: OSError | None = None) -> NoReturn:
-    """Report which file of the prepared faces is missing or altered. Raises InputError."""
-    if error and not isinstance(error, FileNotFoundError):
         storage.refuse(error, folder / file)
-    fault = f"has no {file}" if error else f"is damaged: {file} is not as it was written"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        fault = f"is damaged: {file} is not as it was written"
+    else:
+        return Prepared(
+            folder=folder.absolute(),
+            name=facts["name"],
+            kind=facts["kind"],
+            faces=facts["faces"],
+            attribute_names=tuple(facts["attribute_names"]),
+            broken=tuple(facts["broken"]),
+            fingerprint=facts["fingerprint"],
+        )
     raise InputError(
         f"{folder} {fault}; copy it again from the machine that prepared these faces, "
         "or give their photos"
-    ) from error
+    )
 
 
 def check_installed(*modules: str) -> None:

@@ -76,7 +76,7 @@ def usual_paths() -> list[Path]:
     hub = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
     kaggle = Path(environment.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
     versions = (kaggle / "datasets" / KAGGLE / "versions").glob("[0-9]*")
-    caches_of_libraries = [
+    library_caches = [
         torch / "datasets" / "vision" / "celeba",
         Path(hub or hub_home / "hub") / f"datasets--{downloads.HUB.replace('/', '--')}",
         *sorted(versions, key=lambda version: version.name.zfill(9), reverse=True),
@@ -84,9 +84,7 @@ def usual_paths() -> list[Path]:
     usual = [] if _is_free(paths.CELEBA) else [paths.CELEBA]
     if environment.get("CELEBA"):
         usual.append(Path(environment["CELEBA"]).expanduser())
-    for path in map(Path.expanduser, caches_of_libraries):
-        if os.access(path, os.F_OK):
-            usual.append(path)
+    usual += [path for path in map(Path.expanduser, library_caches) if os.access(path, os.F_OK)]
     return list(dict.fromkeys(usual))
 
 

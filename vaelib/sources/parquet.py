@@ -7,6 +7,7 @@ where -1 becomes true.
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,19 +119,17 @@ class Shards:
 
     def missing(self) -> list[str]:
         """Shards that are not there, though the names of the others count them."""
-        present, series = set(), set()
+        series = defaultdict[tuple[Path, str, int, str], set[int]](set)
         for file in self.files:
             # Some have a hash at the end: train-00000-of-00002-0123456789abcdef.
             if numbered := re.match(r"(.*)-(\d+)-of-(\d{1,5})(?!\d)", file.stem):
                 start, number, count = numbered.groups()
-                present.add((file.parent, numbered.group()))
-                series.add((file.parent, start, len(number), count))
-        expected = {
-            (folder, f"{start}-{number:0{digits}}-of-{count}")
-            for folder, start, digits, count in series
-            for number in range(int(count))
-        }
-        return sorted(f"{stem}.parquet" for _, stem in expected - present)
+                series[file.parent, start, len(number), count].add(int(number))
+        return sorted(
+            f"{start}-{number:0{digits}}-of-{count}.parquet"
+            for (_, start, digits, count), present in series.items()
+            for number in set(range(int(count))) - present
+        )
 
 
 def _read_photos(shard: Shard) -> Iterator[bytes]:
