@@ -26,7 +26,6 @@ class OwnPhoto(Panel):
         self.across = widgets.Slider(label="Shift to the right", value=0.5, step=0.002)
         self.down = widgets.Slider(label="Shift down", value=0.5, step=0.002)
         self.picture = widgets.Picture(alt="your photo with the frame over it")
-        self.picture.layout.max_width = "100%"
         self.faces = widgets.FaceGrid("your photo and its reconstructions")
         self.draw = self.on_change(self._draw, self.zoom, self.across, self.down)
         guess = widgets.button("Guess the frame again", self._guess_frame)

@@ -6,6 +6,7 @@ and its file upload, whose single message breaks the connection above 10 MB.
 """
 
 import asyncio
+import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ class SaveButton(Control):
         self, label: str, filename: str, status: StatusLine, content: Callable[[], bytes]
     ) -> None:
         super().__init__(label=label)
-        file = {"name": filename, "type": f"image/{filename[-3:]}"}
+        file = {"name": filename, "type": mimetypes.guess_type(filename)[0]}
         self.on_msg(lambda *_: status.run(lambda: self.send(file, [content()])))
 
 
