@@ -1,6 +1,7 @@
 """Progress is reported now and then, and shown as bars or as lines; nothing is left running."""
 
 import io
+import json
 import re
 import sys
 import threading
@@ -86,9 +87,9 @@ def wait_for(text: str, stderr: io.StringIO) -> None:
 def test_training_reports_how_far_it_is(clock: SimpleNamespace) -> None:
     with collected() as reports, progress.watching("centred", 2_000) as watch:
         clock.now += 1
-        watch(100, 1, 0.5)
+        watch(100, "epoch 1, loss 0.5000")
         clock.now += 4
-        watch(500, 1, 0.25)
+        watch(500, "epoch 1, loss 0.2500")
     assert (reports[0].done, reports[0].rate) == (100, 0)
     assert reports[1] == Progress("centred", "images", 500, 2_000, 100.0, "epoch 1, loss 0.2500")
 
@@ -97,7 +98,7 @@ def test_a_resumed_training_is_no_faster_for_what_was_done_before(clock: SimpleN
     with collected() as reports, progress.watching("centred", 40_000) as watch:
         for images_seen in (30_000, 30_100):
             clock.now += 1
-            watch(images_seen, 1, 0.25)
+            watch(images_seen, "epoch 1, loss 0.2500")
     assert [each.rate for each in reports] == [0, 100]
 
 
@@ -117,14 +118,14 @@ def test_reports_come_half_a_second_apart_and_the_last_one_always(clock: SimpleN
     with collected() as reports, progress.watching("centred", 100) as watch:
         for images_seen in range(1, 101):
             clock.now += 0.125
-            watch(images_seen, 1, 0.25)
+            watch(images_seen, "epoch 1, loss 0.2500")
     assert [each.done for each in reports] == [*range(1, 101, 4), 100]
 
 
 def test_a_receiver_gets_the_reports_of_its_own_thread_and_its_own_block(log: Stderr) -> None:
     def train(label: str) -> None:
         with progress.watching(label, 32) as watch:
-            watch(32, 1, 0.25)
+            watch(32, "epoch 1, loss 0.2500")
 
     with collected() as reports:
         train("here")
@@ -159,7 +160,7 @@ def test_models_that_others_train_are_shown_together(log: Stderr) -> None:
 
 @pytest.mark.usefixtures("often")
 def test_a_half_written_last_line_waits_until_it_is_whole(log: Stderr) -> None:
-    line = progress.encode(report(done=8_000)) + "\n"
+    line = json.dumps(report(done=8_000)) + "\n"
     with progress.shown({"centred": 40_000}) as progress_file:
         with progress_file.open("a", encoding="utf-8") as file:
             file.write(line[:40])

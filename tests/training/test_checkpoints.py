@@ -24,7 +24,7 @@ def state_after(images_seen: int) -> TrainingState:
         average.fill_(images_seen)
     state.optimizer.step()
     state.images_seen, state.steps = images_seen, images_seen // 8
-    state.seconds, state.stage_start = 1.5, 8
+    state.seconds = 1.5
     state.stage_losses = [MeanLoss(8, 0.1 + 0.2, 0.1, 2.0)]
     state.history = [HistoryRow(1, "train", 8, 0.3, 0.25, 3.0, 1.0, 8.0)]
     return state

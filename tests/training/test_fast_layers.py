@@ -12,9 +12,8 @@ from vaelib.config import Norm
 from vaelib.model import TABLE_1, TABLE_2, VAE, LayerSpec
 from vaelib.training.fast_layers import (
     SMALL_PIXELS,
-    Convolution,
+    ConvolutionWithoutBias,
     InstanceNormReLU,
-    TransposedConvolution,
     accelerate,
     plain_state_dict,
 )
@@ -45,17 +44,17 @@ class Pass(NamedTuple):
     weight_gradient: Tensor
 
 
-def run(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Pass:
+def run(layer: ConvolutionWithoutBias, x: Tensor) -> Pass:
     x = x.clone().requires_grad_()
     y = layer(x)
     upstream = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(y.dtype)
     return Pass(y, *torch.autograd.grad(y, (x, layer.weight), upstream))
 
 
-def fast_layer(case: Case) -> Convolution | TransposedConvolution:
+def fast_layer(case: Case) -> ConvolutionWithoutBias:
     torch.manual_seed(0)
-    kind = TransposedConvolution if case.transposed else Convolution
-    return kind(*case.row, padding=1)
+    kind = nn.ConvTranspose2d if case.transposed else nn.Conv2d
+    return ConvolutionWithoutBias(kind(*case.row, padding=1))
 
 
 def an_input(case: Case) -> Tensor:
@@ -159,7 +158,8 @@ def test_acceleration_keeps_the_weights_their_names_and_their_shapes(norm: Norm)
 
 def test_every_convolution_before_an_instance_norm_is_swapped() -> None:
     layers = [*accelerate(VAE(8)).encoder.convolutions]
-    assert [type(layer) for layer in layers[:3]] == [Convolution, InstanceNormReLU, nn.Identity]
+    kinds = [type(layer) for layer in layers[:3]]
+    assert kinds == [ConvolutionWithoutBias, InstanceNormReLU, nn.Identity]
     assert not [layer for layer in layers if type(layer) in (nn.Conv2d, nn.InstanceNorm2d)]
 
 

@@ -25,10 +25,10 @@ from vaelib.training.run_one import train_or_load
 from vaelib.training.step import Execution
 
 CPU = torch.device("cpu")
-Watch = Callable[[int, int, float], None]
+Watch = Callable[[int, str], None]
 
 
-def unwatched(images: int, epoch: int, loss: float) -> None:
+def unwatched(images: int, detail: str) -> None:
     """Watches a training and shows nothing."""
 
 
@@ -55,9 +55,9 @@ def history_without_times(state: TrainingState) -> list[object]:
 def test_a_resumed_run_has_the_weights_and_history_of_one_never_stopped(
     flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(images: int, epoch: int, loss: float) -> None:
+    def stop(images: int, detail: str) -> None:
         if images == 64:
-            raise RuntimeError(f"stopped in epoch {epoch} at a loss of {loss}")
+            raise RuntimeError(f"stopped in {detail}")
 
     whole = fitted(tmp_path / "whole", flat_faces)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_kept_at_the_end_of_each_epoch(flat_faces: FaceSet, tmp_
 def test_a_loss_that_is_not_finite_names_its_step_and_what_is_kept(
     flat_faces: FaceSet, tmp_path: Path
 ) -> None:
-    def spoil(images: int, epoch: int, loss: float) -> None:
+    def spoil(images: int, detail: str) -> None:
         if images == 64:
             with torch.no_grad():
                 state.model.decoder.linear.bias.fill_(float("nan"))
@@ -132,12 +132,13 @@ def test_the_displayed_loss_is_the_one_that_is_minimised(
     before_first_step = minimised(experiment, state.model.train(), x, first.noise)
     displayed, expected = [], []
 
-    def compare(images: int, epoch: int, loss: float) -> None:
+    def compare(images: int, detail: str) -> None:
         validation = flat_faces.images[evenly_spaced(flat_faces.validation, loop.CURVE_FACES)]
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(len(validation), experiment.latent, generator=generator)
         state.model.eval()
-        displayed.append(loss)
+        displayed.append(state.history[-1].loss)
+        assert detail == f"epoch 1, loss {displayed[-1]:.4f}"
         expected.append(minimised(experiment, state.model, to_float(validation), noise)[0])
         state.model.train()
 
@@ -164,7 +165,7 @@ def test_a_checkpoint_that_cannot_be_written_is_reported_and_training_goes_on(
 def test_ctrl_c_stops_after_the_present_step_with_a_checkpoint(
     flat_faces: FaceSet, tmp_path: Path
 ) -> None:
-    def press(images: int, epoch: int, loss: float) -> None:
+    def press(images: int, detail: str) -> None:
         if images == 48:
             os.kill(os.getpid(), signal.SIGINT)
 

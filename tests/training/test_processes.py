@@ -19,7 +19,7 @@ from vaelib.data import FaceSet
 from vaelib.support import progress
 from vaelib.support.errors import InputError
 from vaelib.training import launch, processes
-from vaelib.training.processes import Experiments, Failures, Setup
+from vaelib.training.processes import Experiments, Outcome, Setup
 from vaelib.training.runs import Run, is_finished, same_weights
 from vaelib.training.step import Execution
 
@@ -84,9 +84,9 @@ def test_workers_that_die_again_and_again_are_reported_in_a_line(
 ) -> None:
     tried: list[list[str]] = []
 
-    def train_once(left: Experiments) -> Failures:
+    def train_once(left: Experiments) -> list[Outcome]:
         tried.append(list(left))
-        return {"second": FloatingPointError()} if len(tried) == 1 else {}
+        return [("second", FloatingPointError())] if len(tried) == 1 else []
 
     setup = Setup(tmp_path, Execution(), tmp_path / "progress")
     with pytest.raises(InputError, match="died 4 times while training first, long, perhaps"):
@@ -99,9 +99,9 @@ def test_success_at_the_last_retry_is_success(
 ) -> None:
     tried: list[list[str]] = []
 
-    def train_once(left: Experiments) -> Failures:
+    def train_once(left: Experiments) -> list[Outcome]:
         tried.append(list(left))
-        return {}
+        return []
 
     setup = Setup(tmp_path, Execution(), tmp_path / "progress")
     monkeypatch.setattr(processes, "is_finished", lambda *_: len(tried) == 1 + processes.RETRIES)

@@ -13,11 +13,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SECONDS_BETWEEN_REPORTS = 0.5
 SECONDS_BETWEEN_LINES = 15.0  # in a log file, where every line stays
@@ -25,8 +24,7 @@ SECONDS_BETWEEN_LINES = 15.0  # in a log file, where every line stays
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far one model is, or one preparation of photos."""
 
     label: str
@@ -47,32 +45,32 @@ class Progress:
 
 Message = Progress | str  # a string is a line to show as it is
 Report = Callable[[Message], None]
-
-
-Watch = Callable[[int, int, float], None]  # takes images seen, epoch and loss after every step
+Watch = Callable[[int, str], None]  # takes how much is done and details, as often as it likes
 
 _receiver: contextvars.ContextVar[Report | None] = contextvars.ContextVar("receiver", default=None)
 
 
 @contextmanager
-def watching(label: str, total: int) -> Iterator[Watch]:
-    """Report the training of one model on `total` images."""
-    with _reporting(label, "images", total) as update:
-        yield lambda images_seen, epoch, loss: update(
-            images_seen, f"epoch {epoch}, loss {loss:.4f}"
-        )
+def watching(label: str, total: int, unit: str = "images") -> Iterator[Watch]:
+    """Report the training of one model on `total` images, or other work on so many units."""
+    receiver = _receiver.get()
+    if receiver:
+        yield _Meter(label, unit, total, receiver).update
+        return
+    with closing(Display()) as display:
+        yield _Meter(label, unit, total, display.show).update
 
 
 @contextmanager
 def preparing(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """Report the preparation of `total` photos; yields a function that takes how many are added."""
     done = 0
-    with _reporting(label, "photos", total) as update:
+    with watching(label, total, "photos") as watch:
 
         def add(photos: int) -> None:
             nonlocal done
             done += photos
-            update(done, "")
+            watch(done, "")
 
         yield add
 
@@ -85,19 +83,6 @@ def reporting_to(receiver: Report) -> Iterator[None]:
         yield
     finally:
         _receiver.reset(token)
-
-
-@contextmanager
-def _reporting(label: str, unit: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    receiver = _receiver.get()
-    if receiver:
-        yield _Meter(label, unit, total, receiver).update
-        return
-    display = Display()
-    try:
-        yield _Meter(label, unit, total, display.show).update
-    finally:
-        display.close()
 
 
 class _Meter:
@@ -119,21 +104,16 @@ class _Meter:
         self.report(Progress(self.label, self.unit, done, self.total, rate, detail))
 
 
-def encode(message: Message) -> str:
-    """The message as one line of JSON."""
-    return json.dumps(message if isinstance(message, str) else asdict(message))
+def append(progress_file: Path, message: Message) -> None:
+    """Add a message, as JSON, to a file that other processes write to at the same time."""
+    with progress_file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(message) + "\n")
 
 
 def decode(line: str | bytes) -> Message:
-    """The message that `encode` made this line of."""
+    """The message in a line that `append` wrote."""
     value = json.loads(line)
-    return value if isinstance(value, str) else Progress(**value)
-
-
-def append(progress_file: Path, message: Message) -> None:
-    """Add a message to the file, to which other processes may write at the same time."""
-    with progress_file.open("a", encoding="utf-8") as lines:
-        lines.write(encode(message) + "\n")
+    return value if isinstance(value, str) else Progress(*value)
 
 
 @contextmanager
@@ -156,7 +136,7 @@ def shown(budgets: Mapping[str, int]) -> Iterator[Path]:
                 for line in lines:
                     display.show(decode(line))
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, closing(display):
         progress_file = Path(folder) / "progress.jsonl"
         progress_file.touch()
         # In the context of this thread, by which Jupyter knows the cell that bars belong to.
@@ -168,7 +148,6 @@ def shown(budgets: Mapping[str, int]) -> Iterator[Path]:
         finally:
             ended.set()
             thread.join()
-            display.close()
 
 
 class Display:
@@ -217,23 +196,23 @@ class Display:
             bar.close()
 
     def _draw(self, label: str | None, progress: Progress) -> None:
-        if label not in self.bars and progress.is_running:
+        if label not in self.bars:
+            if not progress.is_running:
+                return
             self.bars[label] = self.tqdm(
                 desc=progress.label,
-                initial=progress.done,
                 total=progress.total,
                 bar_format=BAR,
                 file=sys.stderr,
                 leave=False,
                 dynamic_ncols=True,
             )
-        if label in self.bars:
-            bar = self.bars[label]
-            bar.n = progress.done
-            bar.set_description_str(progress.label, refresh=False)
-            bar.set_postfix_str(_joined(progress.detail, _rate(progress), _time_left(progress)))
-            if progress.is_finished:
-                self.bars.pop(label).close()
+        bar = self.bars[label]
+        bar.n = progress.done
+        bar.set_description_str(progress.label, refresh=False)
+        bar.set_postfix_str(_joined(progress.detail, _rate(progress), _time_left(progress)))
+        if progress.is_finished:
+            self.bars.pop(label).close()
 
     def _print(self, line: str) -> None:
         if self.tqdm:

@@ -57,13 +57,12 @@ class TrainingState:
     images_seen: int = 0
     steps: int = 0
     seconds: float = 0.0  # of training, evaluations left out
-    stage_start: int = 0  # images seen when the present stage of the history began
-    stage_losses: list[MeanLoss] = field(default_factory=list)  # of each step since then
+    stage_losses: list[MeanLoss] = field(default_factory=list)  # of each step since the last row
     history: list[HistoryRow] = field(default_factory=list)
 
 
 # What a checkpoint holds of a state beside its tensors.
-PROGRESS = ("images_seen", "steps", "seconds", "stage_start", "stage_losses", "history")
+PROGRESS = ("images_seen", "steps", "seconds", "stage_losses", "history")
 
 
 class Snapshot(NamedTuple):
@@ -92,7 +91,10 @@ def snapshot(state: TrainingState) -> Snapshot:
         for value_name, tensor in values.items():
             tensors[f"optimizer/{weight_names[index]}/{value_name}"] = tensor
     progress = {name: getattr(state, name) for name in PROGRESS}
-    copies = {name: _copy_to_memory(tensor) for name, tensor in tensors.items()}
+    copies = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     return Snapshot(state.images_seen, copies, json.dumps(progress))
 
 
@@ -146,10 +148,6 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.safetensors"), reverse=True)
 
 
-def _copy_to_memory(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-
-
 def _checksum(tensors: dict[str, Tensor], progress: str) -> str:
     """Hash (hex) of all that a checkpoint holds, because safetensors itself has no checksum."""
     digest = hashlib.sha256(progress.encode())
@@ -175,12 +173,11 @@ def _apply(snapshot: Snapshot, state: TrainingState) -> None:
     weights: dict[str, Tensor] = {}
     optimizer_state: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
     for key, tensor in snapshot.tensors.items():
-        part, _, name = key.partition("/")
+        part, name, *value_name = key.split("/")
         if part == "model":
             weights[name] = tensor
-        elif part == "optimizer":
-            weight_name, value_name = name.split("/")
-            optimizer_state[weight_indices[weight_name]][value_name] = tensor
+        else:
+            optimizer_state[weight_indices[name]][value_name[0]] = tensor
     state.model.load_state_dict(weights)
     # With the settings of this optimiser: some depend on the device, which may be another one.
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": optimizer_state})

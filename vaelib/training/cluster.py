@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -30,6 +31,7 @@ from vaelib.support.errors import InputError
 from vaelib.training.processes import (
     Experiments,
     Failures,
+    Outcome,
     Setup,
     attempt,
     open_faces,
@@ -89,13 +91,9 @@ def train(experiments: Experiments, faces: FaceSet, setup: Setup, client: "Clien
         setup.note("the cluster has no worker yet; waiting for one")
     topic = f"vaelib-{uuid4().hex}"
 
-    def show(event: tuple[float, str]) -> None:
-        progress.append(setup.progress_file, progress.decode(event[1]))
-
-    def train_once(left: Experiments) -> Failures:
-        return _train_once(left, faces, setup.with_threads(1), client, topic)
-
-    client.subscribe_topic(topic, show)
+    shared = setup.with_threads(1)
+    train_once = partial(_train_once, faces=faces, setup=shared, client=client, topic=topic)
+    client.subscribe_topic(topic, lambda event: progress.append(setup.progress_file, event[1]))
     try:
         return retry_when_workers_die(experiments, faces, setup, train_once)
     finally:
@@ -104,7 +102,7 @@ def train(experiments: Experiments, faces: FaceSet, setup: Setup, client: "Clien
 
 def _train_once(
     experiments: Experiments, faces: FaceSet, setup: Setup, client: "Client", topic: str
-) -> Failures:
+) -> Iterator[Outcome]:
     from distributed import Event, KilledWorker, as_completed
 
     facts, arrays = _send_faces(faces, client)
@@ -125,28 +123,21 @@ def _train_once(
             pure=False,
         )
         labels[future] = label
-    failures: Failures = {}
     try:
         for future in as_completed(labels):
             label = labels[future]
-            error: Exception | None
             try:
-                contents, error = future.result()
-                if not error:
-                    _write_whole(contents, run_folder(experiments[label], faces, setup.runs))
+                _write_whole(future.result(), run_folder(experiments[label], faces, setup.runs))
             except CancelledError:  # the faces were lost with a worker, and are sent again
                 continue
             except KilledWorker:
-                error = InputError("its workers died, perhaps for want of memory; give them more")
-            except Exception as raised:
-                error = raised
-            if error:
-                failures[label] = error
-                setup.note_failure(label, error)
+                died = "its workers died, perhaps for want of memory; give them more"
+                yield label, InputError(died)
+            except Exception as error:
+                yield label, error
     except BaseException:
-        stop.set()  # workers end what they do with a checkpoint
+        stop.set()  # workers end; the last checkpoint stays with them
         raise
-    return failures
 
 
 def _send_faces(faces: FaceSet, client: "Client") -> tuple[FaceSet, Any]:
@@ -198,8 +189,8 @@ def _train_on_worker(
     key: str,
     setup: Setup,
     topic: str,
-) -> tuple[Contents, Exception | None]:
-    """Train one model on one core of this worker or its GPU: the finished run, or the error.
+) -> Contents:
+    """Train one model on one core of this worker or its GPU: the finished run.
 
     facts, arrays: see `_send_faces`. key: of the run, which must be the same here. topic: of the
     events that report progress, and of the one that stops training.
@@ -211,7 +202,7 @@ def _train_on_worker(
     def report(message: progress.Message) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
-        worker.log_event(topic, progress.encode(message))
+        worker.log_event(topic, message)
 
     runs = paths.RUNS
     if not os.environ.get("VAELIB_RUNS"):  # a folder that outlives this process, for a checkpoint
@@ -221,13 +212,12 @@ def _train_on_worker(
         folder = run_folder(experiment, faces, runs)
         if folder.name != key:
             raise InputError(f"the worker {worker.address} has another version of vaelib")
-        with progress.reporting_to(report):
-            error = attempt(label, experiment, faces, replace(setup, runs=runs))
+        error = attempt(label, experiment, faces, replace(setup, runs=runs), report)
     except KeyboardInterrupt:  # would end the worker
-        return {}, InterruptedError("stopped")
-    except Exception as raised:
-        return {}, raised
-    return ({} if error else {file.name: file.read_bytes() for file in folder.iterdir()}), error
+        raise InterruptedError("stopped") from None
+    if error:
+        raise error
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def _write_whole(contents: Contents, folder: Path) -> None:

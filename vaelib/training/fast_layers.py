@@ -5,7 +5,7 @@ before them. That bias, which the tables count, is kept as a weight but never ad
 adding it and its gradient.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ def accelerate(model: VAE) -> VAE:
             if not isinstance(norm, nn.InstanceNorm2d | nn.BatchNorm2d):
                 continue
             assert isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d)
-            layers[i] = _without_bias(convolution)
+            layers[i] = ConvolutionWithoutBias(convolution)
             if isinstance(norm, nn.BatchNorm2d):
                 assert norm.running_mean is not None
                 assert convolution.bias is not None
@@ -58,16 +58,6 @@ def plain_state_dict(model: VAE) -> dict[str, Tensor]:
     return state
 
 
-def _without_bias(plain: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
-    """The convolution that leaves out its bias, with the weights of the plain one."""
-    kind = TransposedConvolution if isinstance(plain, nn.ConvTranspose2d) else Convolution
-    fast: Convolution | TransposedConvolution = torch.nn.utils.skip_init(
-        kind, plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, plain.padding
-    )
-    fast.weight, fast.bias = plain.weight, plain.bias
-    return fast
-
-
 class InstanceNormReLU(nn.Module):
     """nn.InstanceNorm2d followed by nn.ReLU, in less time, in features (n, channels, h, w).
 
@@ -88,29 +78,6 @@ class InstanceNormReLU(nn.Module):
         return F.relu(normalised, inplace=True).view_as(x)
 
 
-class Convolution(nn.Conv2d):
-    """A convolution before an instance or batch norm: its bias is not added."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        stride = self.stride[0]
-        geometry = Geometry(stride, transposed=False)
-        pixels_out = x.shape[2] * x.shape[3] // stride**2
-        if _is_small(self.weight, x, pixels_out, stride):
-            return small_convolution(x, self.weight, geometry)
-        return F.conv2d(x, self.weight, None, self.stride, PADDING)
-
-
-class TransposedConvolution(nn.ConvTranspose2d):
-    """A transposed convolution before an instance or batch norm: its bias is not added."""
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        stride = self.stride[0]
-        geometry = Geometry(stride, transposed=True)
-        if _is_small(self.weight, x, x.shape[2] * x.shape[3], stride):
-            return small_convolution(x, self.weight, geometry)
-        return F.conv_transpose2d(x, self.weight, None, self.stride, PADDING)
-
-
 class Geometry(NamedTuple):
     """What a convolution does besides its weights."""
 
@@ -119,39 +86,51 @@ class Geometry(NamedTuple):
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         """The convolution of x, without a bias."""
-        y: Tensor = torch.ops.aten.convolution(x, weight, None, **self._arguments())
-        return y
+        function = F.conv_transpose2d if self.transposed else F.conv2d
+        return function(x, weight, None, self.stride, PADDING)
 
     def input_gradient(self, gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """The gradient of x, given that of the output."""
         x_gradient: Tensor
         x_gradient, _, _ = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, **self._arguments(), output_mask=[True, False, False]
+            gradient,
+            x,
+            weight,
+            None,
+            stride=[self.stride] * 2,
+            padding=[PADDING] * 2,
+            dilation=[1, 1],
+            transposed=self.transposed,
+            output_padding=[0, 0],
+            groups=1,
+            output_mask=[True, False, False],
         )
         return x_gradient
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "stride": [self.stride] * 2,
-            "padding": [PADDING] * 2,
-            "dilation": [1, 1],
-            "transposed": self.transposed,
-            "output_padding": [0, 0],
-            "groups": 1,
-        }
+
+class ConvolutionWithoutBias(nn.Module):
+    """A convolution before an instance or batch norm: it keeps its bias and does not add it."""
+
+    def __init__(self, plain: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__()
+        self.weight, self.bias = plain.weight, plain.bias
+        self.geometry = Geometry(plain.stride[0], isinstance(plain, nn.ConvTranspose2d))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if _is_small(x, self.weight, self.geometry):
+            y: Tensor = SmallConvolution.apply(x, self.weight, self.geometry)
+            return y
+        return self.geometry.convolve(x, self.weight)
 
 
-def _is_small(weight: Tensor, x: Tensor, pixels: int, stride: int) -> bool:
-    """Whether `SmallConvolution` takes less time; pixels: of the smaller of input and output."""
+def _is_small(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
+    """Whether `SmallConvolution` takes less time."""
     eager_on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
     in_bfloat16 = x.dtype == weight.dtype == torch.bfloat16
-    return eager_on_cpu and in_bfloat16 and pixels <= SMALL_PIXELS.get(stride, 0)
-
-
-def small_convolution(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """The convolution of x by `SmallConvolution`."""
-    y: Tensor = SmallConvolution.apply(x, weight, geometry)
-    return y
+    pixels = x.shape[2] * x.shape[3]  # of the smaller of input and output
+    if not geometry.transposed:
+        pixels //= geometry.stride**2
+    return eager_on_cpu and in_bfloat16 and pixels <= SMALL_PIXELS.get(geometry.stride, 0)
 
 
 class SmallConvolution(torch.autograd.Function):

@@ -46,8 +46,7 @@ def run(
             finished[experiment] = loaded
             continue
         missing[label] = experiment
-        if (folder / FINISHED).exists():  # of a damaged run
-            (folder / FINISHED).unlink()
+        (folder / FINISHED).unlink(missing_ok=True)  # of a damaged run
     if missing:
         budgets = {label: experiment.budget for label, experiment in missing.items()}
         with dask_cluster.connected(cluster) as client, progress.shown(budgets) as progress_file:

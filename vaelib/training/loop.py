@@ -19,7 +19,7 @@ from vaelib.support.interrupts import on_first_interrupt
 from vaelib.training import checkpoints
 from vaelib.training.checkpoints import MeanLoss, TrainingState, mean_over
 from vaelib.training.runs import HistoryRow
-from vaelib.training.step import Execution, training_step, without_compile
+from vaelib.training.step import Execution, training_step
 
 STAGES = 12  # points of the loss curve
 CURVE_FACES = 128  # validation faces behind each of them
@@ -66,7 +66,8 @@ def fit(
                     f"stopped after {state.images_seen:,} images, which are kept: "
                     "the same command goes on from there"
                 )
-            watch(state.images_seen, batch.epoch, state.history[-1].loss)
+            loss = state.history[-1].loss
+            watch(state.images_seen, f"epoch {batch.epoch}, loss {loss:.4f}")
 
 
 class HistoryRecorder:
@@ -99,19 +100,20 @@ class HistoryRecorder:
         self.state.steps += 1
 
     def stage_is_full(self) -> bool:
-        return self.state.images_seen >= self.state.stage_start + self.stage_length
+        return self.state.images_seen >= self.state.history[-1].images_seen + self.stage_length
 
     def collect(self) -> None:
         """Bring the pending losses to the state. Raises FloatingPointError: all must be finite."""
         if not self.pending:
             return
         rows: list[list[float]] = torch.stack(self.pending).tolist()  # waits for the device
-        first_step = self.state.steps - len(rows) + 1
-        for i, (n, row) in enumerate(zip(self.pending_n, rows, strict=True)):
+        step = self.state.steps - len(rows)
+        for n, row in zip(self.pending_n, rows, strict=True):
+            step += 1
             losses = MeanLoss(n, *row)
             if not math.isfinite(losses.loss):
                 raise FloatingPointError(
-                    f"the loss is not finite at step {first_step + i} (mean squared error "
+                    f"the loss is not finite at step {step} (mean squared error "
                     f"{losses.reconstruction:g}, KL {losses.kl:g}, learning rate "
                     f"{self.experiment.learning_rate:g}); {self.checkpoint_writer.describe_last()};"
                     " a lower learning rate may help"
@@ -128,9 +130,8 @@ class HistoryRecorder:
         training = mean_over(state.stage_losses)
         rate = training.n / max(state.seconds - state.history[-1].seconds, 1e-9)
         self._append(epoch, "train", training, rate)
-        with without_compile():
+        with torch.compiler.set_stance("force_eager"):  # the validation batch is no training batch
             self._append(epoch, "validation", self._validation_loss(), rate)
-        state.stage_start = state.images_seen
         state.stage_losses = []
         self.started = time.perf_counter() - state.seconds  # without the evaluation
 
@@ -207,15 +208,8 @@ def held_out_loss(model: VAE, images: Tensor, experiment: Experiment) -> MeanLos
         x = to_float(batch.to(device))
         noise = torch.randn(len(batch), model.latent, generator=generator).to(device)
         reconstruction, mu, logvar = model(x, noise)
-        losses = vae_loss(
-            x,
-            reconstruction,
-            mu,
-            logvar,
-            lam=experiment.lam,
-            kl_reading=experiment.kl_reading,
-            weighting=experiment.weighting,
-        )
+        lam, kl_reading, weighting = experiment.lam, experiment.kl_reading, experiment.weighting
+        losses = vae_loss(x, reconstruction, mu, logvar, lam, kl_reading, weighting)
         parts.append(MeanLoss(len(batch), *torch.stack(losses).tolist()))
     model.train(was_training)
     return mean_over(parts)

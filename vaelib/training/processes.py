@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ IDLE_SECONDS = 5  # after which a process without work ends, and gives back its 
 
 Experiments = Mapping[str, Experiment]  # by label
 Failures = dict[str, Exception]  # by label
+Outcome = tuple[str, Exception | None]  # the label of a model, and its error if it failed
 
 open_faces = functools.lru_cache(maxsize=1)(data.open_prepared)  # checked once in each process
 
@@ -61,10 +62,6 @@ class Setup:
         """Show the line."""
         progress.append(self.progress_file, line)
 
-    def note_failure(self, label: str, error: Exception) -> None:
-        """Say at once that a model failed: the error is raised when the others are trained."""
-        self.note(f"{label} failed: {type(error).__name__}: {error}")
-
 
 def train(experiments: Experiments, faces: FaceSet, setup: Setup, jobs: int | None) -> Failures:
     """Train these models; returns those that failed, each with its error.
@@ -82,11 +79,11 @@ def train(experiments: Experiments, faces: FaceSet, setup: Setup, jobs: int | No
         chosen = {label: experiments[label] for label in labels}
         workers = min(at_once, len(chosen))
         if workers == 1:
-            failures |= _train_here(chosen, faces, setup.with_threads(0))
+            train_once = partial(_train_here, faces=faces, setup=setup.with_threads(0))
         else:
             shared = setup.with_threads(max(1, joblib.cpu_count() // workers))
             train_once = partial(_train_in_processes, faces=faces, setup=shared, workers=workers)
-            failures |= retry_when_workers_die(chosen, faces, shared, train_once)
+        failures |= retry_when_workers_die(chosen, faces, setup, train_once)
     return failures
 
 
@@ -103,13 +100,16 @@ def rounds(experiments: Experiments, at_once: int) -> list[list[str]]:
     return [labels for labels in (order[:first], order[first:]) if labels]
 
 
-def attempt(label: str, experiment: Experiment, faces: FaceSet, setup: Setup) -> Exception | None:
+def attempt(
+    label: str, experiment: Experiment, faces: FaceSet, setup: Setup, report: progress.Report
+) -> Exception | None:
     """Train one model unless it was trained before; returns the error, if there was one.
 
-    It carries its traceback as a note, because it is going to leave this process.
+    It carries its traceback as a note, because it may leave this process.
     """
     try:
-        train_or_load(experiment, faces, label, setup.runs, setup.execution)
+        with progress.reporting_to(report):
+            train_or_load(experiment, faces, label, setup.runs, setup.execution)
     except Exception as error:
         error.add_note(traceback.format_exc())
         return error
@@ -120,10 +120,11 @@ def retry_when_workers_die(
     experiments: Experiments,
     faces: FaceSet,
     setup: Setup,
-    train_once: Callable[[Experiments], Failures],
+    train_once: Callable[[Experiments], Iterable[Outcome]],
 ) -> Failures:
     """Call `train_once` with these models, and again with those left because a worker died.
 
+    Shows at once that a model failed; its error is to be raised when the others are trained.
     Raises InputError when that does not help.
     """
     failures: Failures = {}
@@ -132,7 +133,10 @@ def retry_when_workers_die(
         if retry:
             names = ", ".join(left)
             setup.note(f"a worker died; going on with {names} (retry {retry} of {RETRIES})")
-        failures |= train_once(left)
+        for label, error in train_once(left):
+            if error:
+                failures[label] = error
+                setup.note(f"{label} failed: {type(error).__name__}: {error}")
         left = {
             label: experiment
             for label, experiment in left.items()
@@ -146,21 +150,16 @@ def retry_when_workers_die(
     )
 
 
-def _train_here(experiments: Experiments, faces: FaceSet, setup: Setup) -> Failures:
+def _train_here(experiments: Experiments, faces: FaceSet, setup: Setup) -> Iterator[Outcome]:
     """One after another in this process, on all cores or the first GPU."""
-    failures: Failures = {}
-    with progress.reporting_to(partial(progress.append, setup.progress_file)):
-        for label, experiment in experiments.items():
-            error = attempt(label, experiment, faces, setup)
-            if error:
-                failures[label] = error
-                setup.note_failure(label, error)
-    return failures
+    report = partial(progress.append, setup.progress_file)
+    for label, experiment in experiments.items():
+        yield label, attempt(label, experiment, faces, setup, report)
 
 
 def _train_in_processes(
     experiments: Experiments, faces: FaceSet, setup: Setup, workers: int
-) -> Failures:
+) -> Iterator[Outcome]:
     import joblib
 
     pool = joblib.Parallel(
@@ -176,15 +175,10 @@ def _train_in_processes(
         train_in_worker(label, experiment, faces.folder, faces.name, setup, os.getpid())
         for label, experiment in experiments.items()
     )
-    failures: Failures = {}
     with on_first_interrupt(setup.stop_file.touch), suppress(BrokenProcessPool):
-        for label, error in pool(jobs):
-            if error:
-                failures[label] = error
-                setup.note_failure(label, error)
+        yield from pool(jobs)
     if setup.stop_file.exists():
         raise KeyboardInterrupt("stopped; the same command goes on from there")
-    return failures
 
 
 _working = threading.Lock()  # held in a worker while it does a job
@@ -197,8 +191,8 @@ def _train_in_worker(
     faces_name: str,
     setup: Setup,
     caller: int,
-) -> tuple[str, Exception | None]:
-    """Train one model in this process: its label, and the error if there was one.
+) -> Outcome:
+    """Train one model in this process.
 
     caller: the id of the process that waits for the answer.
     """
@@ -222,8 +216,7 @@ def _train_in_worker(
             if torch.cuda.is_available():
                 torch.cuda.set_device(_worker_number()[0] % torch.cuda.device_count())
             faces = open_faces(faces_folder, faces_name)
-            with progress.reporting_to(report):
-                return label, attempt(label, experiment, faces, setup)
+            return label, attempt(label, experiment, faces, setup, report)
         except KeyboardInterrupt:
             return label, None
         except Exception as error:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ Choice = Literal["auto", "on", "off"]
 # (n, latent). Returns the loss before the step, in the parts and the order of `LossParts`, as
 # float32 (3,) on the device.
 TrainingStep = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+# Gradients of all weights (None: the weight has no effect) and the loss, by a shard's share.
+ShardResult = tuple[tuple[Tensor | None, ...], Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,16 @@ class Execution:
             raise InputError(f"graphs is 'on', but CUDA graphs need a GPU and this is a {device}")
         if self.keep_memory == "on" and (gpu or not can_keep_memory()):
             raise InputError("keep_memory is 'on', but only a CPU with glibc can keep it")
+        on_gpu: Choice = "on" if gpu else "off"
+        on_cpu: Choice = "on" if not gpu and can_keep_memory() else "off"
         return Execution(
-            compile=_resolve(self.compile, pays=gpu),
-            graphs=_resolve(self.graphs, pays=gpu),
-            channels_last=_resolve(self.channels_last, pays=gpu),
-            keep_memory=_resolve(self.keep_memory, pays=not gpu and can_keep_memory()),
+            compile=on_gpu if self.compile == "auto" else self.compile,
+            graphs=on_gpu if self.graphs == "auto" else self.graphs,
+            channels_last=on_gpu if self.channels_last == "auto" else self.channels_last,
+            keep_memory=on_cpu if self.keep_memory == "auto" else self.keep_memory,
             deterministic=self.deterministic or not gpu,
             threads=self.threads or torch.get_num_threads(),
         )
-
-
-def _resolve(choice: Choice, pays: bool) -> Choice:
-    if choice != "auto":
-        return choice
-    return "on" if pays else "off"
 
 
 @contextmanager
@@ -99,12 +98,6 @@ def training_step(
             if execution.graphs == "on":
                 step = GraphedStep(step, experiment.batch_size, device)
             yield step
-
-
-def without_compile() -> contextlib.AbstractContextManager[None]:
-    """In this block nothing is compiled: a shape that comes once is not worth it."""
-    stance: contextlib.AbstractContextManager[None] = torch.compiler.set_stance("force_eager")
-    return stance
 
 
 @contextmanager
@@ -151,13 +144,6 @@ def one_core_threads(threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-class ShardResult(NamedTuple):
-    """What one shard adds to a step, by its share of the batch."""
-
-    gradients: tuple[Tensor | None, ...]  # of each weight; None for one without effect
-    loss: Tensor  # (3,)
-
-
 def _sharded_step(
     model: VAE,
     working_model: VAE,
@@ -172,29 +158,22 @@ def _sharded_step(
     working_weights: list[Tensor] = list(working_model.parameters())
 
     def backward(share: float, images: Tensor, mirrored: Tensor, noise: Tensor) -> ShardResult:
+        """What one shard adds to the step: to each weight's gradient, and to the loss (3,)."""
         loss = _loss(working_model, experiment, images, mirrored, noise)
         gradients = torch.autograd.grad(loss.total * share, working_weights, allow_unused=True)
-        return ShardResult(gradients, torch.stack(loss).detach() * share)
+        return gradients, torch.stack(loss).detach() * share
 
     def step(images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
         if working_model is not model:
             with torch.no_grad():
                 torch._foreach_copy_(working_weights, weights)
-        image_shards = images.split(shard_size)
-        shares = [len(shard) / len(images) for shard in image_shards]
-        results = list(
-            pool.map(
-                backward,
-                shares,
-                image_shards,
-                mirrored.split(shard_size),
-                noise.split(shard_size),
-            )
-        )
+        shards = [tensor.split(shard_size) for tensor in (images, mirrored, noise)]
+        shares = [len(shard) / len(images) for shard in shards[0]]
+        results = list(pool.map(backward, shares, *shards))
         for i, weight in enumerate(weights):
-            _set_gradient(weight, [result.gradients[i] for result in results])
+            _set_gradient(weight, [gradients[i] for gradients, _ in results])
         optimizer.step()
-        return torch.stack([result.loss for result in results]).sum(dim=0)
+        return torch.stack([loss for _, loss in results]).sum(dim=0)
 
     return step
 
@@ -220,13 +199,7 @@ def _loss(
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=half):
         reconstruction, mu, logvar = model(x, noise)
     return vae_loss(
-        x,
-        reconstruction,
-        mu,
-        logvar,
-        lam=experiment.lam,
-        kl_reading=experiment.kl_reading,
-        weighting=experiment.weighting,
+        x, reconstruction, mu, logvar, experiment.lam, experiment.kl_reading, experiment.weighting
     )
 
 
@@ -274,7 +247,7 @@ class GraphedStep:
 
     def __call__(self, images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
         if len(images) != self.batch_size:
-            with without_compile():
+            with torch.compiler.set_stance("force_eager"):  # compiling would not pay for one
                 return self.step(images, mirrored, noise)
         if self.warm_up_steps:
             self.warm_up_steps -= 1
