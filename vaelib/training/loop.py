@@ -130,7 +130,7 @@ class HistoryRecorder:
         training = mean_over(state.stage_losses)
         rate = training.n / max(state.seconds - state.history[-1].seconds, 1e-9)
         self._append(epoch, "train", training, rate)
-        with torch.compiler.set_stance("force_eager"):  # the validation batch is no training batch
+        with torch.compiler.set_stance("force_eager"):  # compiling would not pay for this shape
             self._append(epoch, "validation", self._validation_loss(), rate)
         state.stage_losses = []
         self.started = time.perf_counter() - state.seconds  # without the evaluation

@@ -247,7 +247,7 @@ class GraphedStep:
 
     def __call__(self, images: Tensor, mirrored: Tensor, noise: Tensor) -> Tensor:
         if len(images) != self.batch_size:
-            with torch.compiler.set_stance("force_eager"):  # compiling would not pay for one
+            with torch.compiler.set_stance("force_eager"):  # compiling would not pay for this shape
                 return self.step(images, mirrored, noise)
         if self.warm_up_steps:
             self.warm_up_steps -= 1
