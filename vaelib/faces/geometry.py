@@ -114,17 +114,13 @@ def place_head(f: Factors) -> Plane:
     u = ex * (yaw.cos() / per_image(f.face_width))
     v = (pitch.cos() * ey + pitch.sin() * ahead) / HALF_HEIGHT
     w = (pitch.cos() * ahead - pitch.sin() * ey) / HALF_DEPTH
-    zero = torch.zeros_like(yaw)
-    rx, ry, rz = to_head(yaw, pitch, zero, zero, zero + 1)
-    ray = (rx / per_image(f.face_width), ry / HALF_HEIGHT, rz / HALF_DEPTH)
-    depth = u * ray[0] + v * ray[1] + w * ray[2] + zero
-    distance2 = u * u + v * v + w * w - depth * depth / _squared_length(ray)
+    rx = -yaw.sin() / per_image(f.face_width)
+    ry = pitch.sin() * yaw.cos() / HALF_HEIGHT
+    rz = pitch.cos() * yaw.cos() / HALF_DEPTH
+    depth = u * rx + v * ry + w * rz
+    distance2 = u * u + v * v + w * w - depth * depth / (rx * rx + ry * ry + rz * rz)
     hair_radius = 1 + f.hair_volume + 0.05 * (f.hair_style == CURLY)
-    return Plane(head_x, head_y, (u, v, w), ray, distance2, depth, hair_radius)
-
-
-def _squared_length(vector: Vector) -> Tensor:
-    return vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2
+    return Plane(head_x, head_y, (u, v, w), (rx, ry, rz), distance2, depth, hair_radius)
 
 
 @dataclass(frozen=True)
@@ -162,10 +158,9 @@ def pixels_where(f: Factors, mask: Tensor) -> Pixels:
 def intersect_sphere(p: Pixels, plane: Plane, radius: Tensor | float) -> Vector:
     """The foremost point of a sphere of this radius, where the head is the unit sphere."""
     rx, ry, rz = (p.at(component.flatten()) for component in plane.ray)
-    length2 = _squared_length((rx, ry, rz))
+    length2 = rx * rx + ry * ry + rz * rz
     half_chord2 = (radius * radius - p.of(plane.distance2)).clamp(min=0)
-    depth = (half_chord2 * length2).sqrt() - p.of(plane.depth)
-    depth = depth / length2
+    depth = ((half_chord2 * length2).sqrt() - p.of(plane.depth)) / length2
     u, v, w = plane.start
     return p.of(u) + rx * depth, p.of(v) + ry * depth, p.of(w) + rz * depth
 
@@ -207,7 +202,7 @@ def background(f: Factors) -> Tensor:
     panel = torch.tanh(24 * (x - 0.45 * torch.cos(5 * place) + 0.2 * torch.sin(turn) * y))
     clutter = per_image(f.back_clutter) * (0.22 * blobs + 0.16 * panel)
     wall = hsv(f.back_hue, f.back_saturation, f.back_value) * rgb(262, 255, 246)
-    other = hsv((f.back_hue + 0.45) % 1, f.back_saturation, 0.9 - 0.6 * f.back_value)
+    second = hsv((f.back_hue + 0.45) % 1, f.back_saturation, 0.9 - 0.6 * f.back_value)
     picture = per_image(wall) * (1 + 0.9 * slope + clutter)
-    paint(picture, per_image(other), smoothstep(2.2 * clutter))
+    paint(picture, per_image(second), smoothstep(2.2 * clutter))
     return picture

@@ -2,6 +2,7 @@
 
 import functools
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def environment(device: torch.device) -> dict[str, str | int]:
 def processor() -> str:
     """The processor's name as the system has it, else its architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
+        cpuinfo = ""
+    named = re.search(r"^model name\s*: (.+)", cpuinfo, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
