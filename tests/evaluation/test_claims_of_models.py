@@ -175,7 +175,7 @@ def test_what_it_generates_is_as_realistic_as_fresh_faces(
 ) -> None:
     fresh = torch.from_numpy(render.generate(GENERATED, seed=1)[0])
     features, real = small.classifier.predict(fresh).features, reference.prediction.features
-    precision = distribution_metrics.manifold_metrics(real, features).precision[0]
+    precision = distribution_metrics.manifold_metrics(real, features)["precision"][0]
     assert overfitted["precision"][0] > precision - 0.05
     realism = distribution_metrics.realism(real, features).mean()
     assert overfitted["realism"][0] > 0.9 * realism

@@ -210,6 +210,4 @@ def roc_auc(scores: Tensor, truth: Tensor) -> float:
     ranks = (counts.cumsum(0) - (counts - 1) / 2)[index].double()
     positive = int(truth.sum())
     negative = len(truth) - positive
-    if not positive or not negative:
-        return float("nan")
     return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))

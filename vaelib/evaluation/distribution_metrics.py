@@ -5,8 +5,6 @@ Measures of shape (1 + REPLICATES,) are an estimate and its bootstrap replicates
 `vaelib.evaluation.bootstrap`.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -61,18 +59,10 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     return max(0.0, float(means + c1.trace() + c2.trace() - 2 * roots))
 
 
-class ManifoldMetrics(NamedTuple):
-    """How two sets cover each other, (1 + REPLICATES,); about 1 for two halves of one set."""
-
-    precision: Tensor  # share of generated faces within real neighbourhoods; at most 1
-    recall: Tensor  # share of real faces within generated neighbourhoods; at most 1
-    density: Tensor  # number of real neighbourhoods around a generated face, over NEIGHBOURS
-    coverage: Tensor  # share of real neighbourhoods with a generated face; at most 1
-
-
-def manifold_metrics(real: Tensor, generated: Tensor) -> ManifoldMetrics:
+def manifold_metrics(real: Tensor, generated: Tensor) -> dict[str, Tensor]:
     """Precision, recall, density and coverage of generated faces against real ones.
 
+    Each (1 + REPLICATES,), about 1 for two halves of one set; all but density are at most 1.
     Kynkaanniemi et al. (2019), section 2; Naeem et al. (2020), section 3. Replicates redraw the
     faces that are counted, not the neighbourhoods.
     """
@@ -80,16 +70,14 @@ def manifold_metrics(real: Tensor, generated: Tensor) -> ManifoldMetrics:
     distances = torch.cdist(real, generated)
     in_real = (distances < neighbourhood_radii(real)[:, None]).double()
     in_generated = distances < neighbourhood_radii(generated)[None]
-    real_weights, generated_weights = (
-        bootstrap_weights(len(real)),
-        bootstrap_weights(len(generated)),
-    )
-    return ManifoldMetrics(
-        precision=generated_weights @ in_real.max(dim=0).values,
-        recall=real_weights @ in_generated.any(dim=1).double(),
-        density=generated_weights @ in_real.sum(dim=0) / NEIGHBOURS,
-        coverage=real_weights @ in_real.max(dim=1).values,
-    )
+    real_weights = bootstrap_weights(len(real))
+    generated_weights = bootstrap_weights(len(generated))
+    return {
+        "precision": generated_weights @ in_real.max(dim=0).values,
+        "recall": real_weights @ in_generated.any(dim=1).double(),
+        "density": generated_weights @ in_real.sum(dim=0) / NEIGHBOURS,
+        "coverage": real_weights @ in_real.max(dim=1).values,
+    }
 
 
 def neighbourhood_radii(features: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class HeldOutFaces:
         compared = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_COMPARED)
         images = to_float(faces.images[compared])
         self.prediction = classifier.predict(images)
-        self.appearance = _appearance(images, images)
+        self.appearance = _appearance(images)
         self.attributes = None if faces.attributes is None else faces.attributes[compared].double()
 
     def true_frequencies(self) -> dict[str, float]:
@@ -177,13 +177,13 @@ def _generated_measures(model: VAE, reference: HeldOutFaces, generated: int, see
     prediction = reference.classifier.predict(images)
     real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
     realism = distribution_metrics.realism(real, prediction.features)
-    appearance = _appearance(images, images[:MAX_COMPARED])
+    appearance = _appearance(images)
     frequencies = reference.frequencies(prediction)
     return {
         **{name: value / reference.appearance[name] for name, value in appearance.items()},
         "distance": distribution_metrics.kernel_distance(real, features),
         "frechet": bootstrap.constant(distribution_metrics.frechet_distance(real, features)),
-        **distribution_metrics.manifold_metrics(real, features)._asdict(),
+        **distribution_metrics.manifold_metrics(real, features),
         "realism": bootstrap.mean(realism),
         "deformed": bootstrap.mean(prediction.deformed),
         **{f"frequency {name}": value for name, value in frequencies.items()},
@@ -191,11 +191,11 @@ def _generated_measures(model: VAE, reference: HeldOutFaces, generated: int, see
     }
 
 
-def _appearance(images: Tensor, compared: Tensor) -> Measures:
+def _appearance(images: Tensor) -> Measures:
     """Asymmetry and sharpness of all images; variety of fewer, because it is slow."""
     return {
         "asymmetry": bootstrap.mean(image_metrics.asymmetry(images)),
-        "variety": image_metrics.variety(compared),
+        "variety": image_metrics.variety(images[:MAX_COMPARED]),
         "sharpness": bootstrap.mean(image_metrics.sharpness(images)),
     }
 
@@ -253,7 +253,7 @@ def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
     if classifier.factors:
         pose = prediction.factors[:, classifier.factors.index("yaw")]
     measures = {
-        **{name: bootstrap.mean(value) for name, value in path_metrics._asdict().items()},
+        **{name: bootstrap.mean(value) for name, value in path_metrics.items()},
         "middle": bootstrap.mean(middle.mean(dim=1) - ends.mean(dim=1)),
         "skin_travel": _change(image_metrics.skin_tone(images)),
         "pose_travel": _change(pose),

@@ -5,8 +5,6 @@ whose mean `bootstrap.mean` takes. The others return a measure with its bootstra
 (1 + REPLICATES,), as described in `vaelib.evaluation.bootstrap`.
 """
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -102,21 +100,18 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
 
-class ColourErrors(NamedTuple):
-    """Distances in CIE L*a*b* of mean colours (CIE76), (n,); about 2.3 is just noticeable."""
+def colour_errors(x: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
+    """Distances in CIE L*a*b* (CIE76) between mean colours of images and reconstructions, (n,).
 
-    whole: Tensor  # of the whole image
-    background: Tensor  # of the upper corners, where there is no skin and mostly no hair
-
-
-def colour_errors(x: Tensor, reconstruction: Tensor) -> ColourErrors:
-    """The distance between the mean colours of each image and of its reconstruction."""
+    "whole": of the whole image; "background": of the upper corners, where there is no skin and
+    mostly no hair. About 2.3 is just noticeable.
+    """
     difference = rgb_to_lab(x) - rgb_to_lab(reconstruction)
     corners = torch.cat([difference[:, :, :16, :8], difference[:, :, :16, -8:]], dim=3)
-    return ColourErrors(
-        whole=difference.mean(dim=(2, 3)).norm(dim=1),
-        background=corners.mean(dim=(2, 3)).norm(dim=1),
-    )
+    return {
+        "whole": difference.mean(dim=(2, 3)).norm(dim=1),
+        "background": corners.mean(dim=(2, 3)).norm(dim=1),
+    }
 
 
 def sharpness(images: Tensor) -> Tensor:
@@ -145,18 +140,18 @@ def side_lighting(images: Tensor) -> Tensor:
     return (right.mean(dim=(1, 2)) - left.mean(dim=(1, 2))) / 2
 
 
-class PathMetrics(NamedTuple):
-    """What happens along each interpolation, (n,)."""
+def path_metrics(images: Tensor) -> dict[str, Tensor]:
+    """How far and how evenly interpolations (n, steps, 3, 64, 48) go, each (n,).
 
-    travel: Tensor  # root mean squared difference between the two ends, in [0, 2]
-    evenness: Tensor  # largest step over mean step: 1 is perfectly even
-    detour: Tensor  # sum of steps over travel: 1 is straight in pixels
-
-
-def path_metrics(images: Tensor) -> PathMetrics:
-    """How far and how evenly interpolations (n, steps, 3, 64, 48) go."""
+    "travel": root mean squared difference between the two ends, in [0, 2]; "evenness": largest step
+    over mean step, 1 where all are equal; "detour": sum of steps over travel, 1 if straight in
+    pixels.
+    """
     steps = (images[:, 1:] - images[:, :-1]).square().mean(dim=(2, 3, 4)).sqrt()
     ends = (images[:, -1] - images[:, 0]).square().mean(dim=(1, 2, 3)).sqrt()
     tiny = torch.finfo(torch.float32).tiny  # a path that never moves counts as even and straight
-    evenness = (steps.max(dim=1).values + tiny) / (steps.mean(dim=1) + tiny)
-    return PathMetrics(ends, evenness, (steps.sum(dim=1) + tiny) / (ends + tiny))
+    return {
+        "travel": ends,
+        "evenness": (steps.max(dim=1).values + tiny) / (steps.mean(dim=1) + tiny),
+        "detour": (steps.sum(dim=1) + tiny) / (ends + tiny),
+    }

@@ -26,7 +26,7 @@ def reconstruction_errors(model: VAE, images: Tensor) -> Measures:
     x, reconstruction = to_float(images), latent.reconstruct(model, images)
     errors = {
         "reconstruction": image_metrics.squared_error(x, reconstruction),
-        **image_metrics.colour_errors(x, reconstruction)._asdict(),
+        **image_metrics.colour_errors(x, reconstruction),
     }
     return {name: bootstrap.mean(values) for name, values in errors.items()}
 
