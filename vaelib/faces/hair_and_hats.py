@@ -64,7 +64,9 @@ def draw_long_hair(f: Factors, plane: Plane, image: Tensor, hair: Tensor) -> Non
     loose = ((f.hair_length > 0.1) & (f.hair_style != TIED)).nonzero().flatten()
     g, x, y = f[loose], plane.x[loose, LONG_HAIR_ROWS], plane.y[loose, LONG_HAIR_ROWS]
     length, volume = per_image(g.hair_length), per_image(g.hair_volume)
-    curls = curl_pattern(x, y) * per_image(g.hair_style == CURLY)
+    curly = (g.hair_style == CURLY).nonzero().flatten()
+    curls = torch.zeros_like(x)
+    curls[curly] = curl_pattern(x[curly], y[curly])
     wave = per_image(waviness(g.hair_style)) * torch.sin(0.5 * y + 9 * per_image(g.parting))
     wave = wave + 1.2 * curls
     far = x.abs()
@@ -133,7 +135,11 @@ def draw_scalp_hair(f: Factors, plane: Plane, image: Tensor, hair: Tensor) -> No
     p = p.select(hairy)
     values = (u, v, w, field, shadow, radius - distance)
     u, v, w, field, shadow, rim = (value.index_select(0, hairy) for value in values)
-    curls = curl_pattern(p.of(plane.x), p.of(plane.y)) * p.at(f.hair_style == CURLY)
+    curls = torch.zeros_like(u)
+    curly = (p.at(f.hair_style) == CURLY).nonzero().flatten()
+    curly_pixels = p.select(curly)
+    pattern = curl_pattern(curly_pixels.of(plane.x), curly_pixels.of(plane.y))
+    curls.index_copy_(0, curly, pattern)
     parted = u - p.at(f.parting)
     part = p.of(image) * (1 - shadow)
     shade = lighting(p, u, 0.7 * v, w)
