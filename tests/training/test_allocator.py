@@ -26,6 +26,7 @@ print(before, kept, megabytes())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not allocator.can_keep_memory(), reason="needs glibc")
 def test_freed_memory_is_kept_in_the_block_and_given_back_at_its_end() -> None:
     command = [sys.executable, "-c", MEGABYTES]

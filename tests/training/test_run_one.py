@@ -15,6 +15,7 @@ from vaelib.training.runs import FINISHED, Run, run_folder, same_weights
 from vaelib.training.step import Execution
 
 
+@pytest.mark.slow
 def test_the_same_seed_ends_in_the_same_bits_and_leaves_the_global_random_state(
     trained: Run, flat_faces: FaceSet, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_step_has_the_gradient_of_the_whole_batch() -> None:
             torch.testing.assert_close(weight.grad, other.grad, rtol=1e-3, atol=5e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", get_args(Precision))
 def test_the_number_of_cores_changes_no_bit(precision: Precision) -> None:
     for norm in get_args(Norm):
@@ -102,16 +103,19 @@ def test_biases_before_an_instance_norm_have_no_effect() -> None:
     torch.testing.assert_close(model(x, noise)[0], reconstruction, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_channels_last_is_the_same_step_up_to_rounding() -> None:
     (_, plain), (_, other) = stepped(), stepped(channels_last="on")
     torch.testing.assert_close(other, plain, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stepped_model_is_laid_out_as_it_was_before() -> None:
     weights, _ = stepped(channels_last="on")
     assert all(weight.is_contiguous() for weight in weights.values())
 
 
+@pytest.mark.slow
 def test_torch_has_its_threads_back_after_the_steps() -> None:
     before = torch.get_num_threads()
     stepped(threads=2)
