@@ -66,7 +66,7 @@ def _decode_plain_jpeg(content: bytes, tolerance: float) -> Image.Image | None:
         return None
     eighths = 8 * len(pixels) // height
     extent = (width * eighths / 8, height * eighths / 8)
-    return _crop_and_resize(Image.fromarray(pixels), tolerance, extent)
+    return crop_and_resize(Image.fromarray(pixels), tolerance, extent)
 
 
 def _decode_any(content: bytes, tolerance: float) -> Image.Image:
@@ -81,19 +81,20 @@ def _decode_any(content: bytes, tolerance: float) -> Image.Image:
         image.load()
         # The last row and column of a reduced photo may be there in part: where it really ends.
         extent = draft[1][2:] if draft else image.size
-        small = _crop_and_resize(to_rgb(image), tolerance, extent, sideways)
+        small = crop_and_resize(to_rgb(image), tolerance, extent, sideways)
         if orientation != 1:
             small.info = image.info  # has the orientation: rotating the small image is cheaper
             small = ImageOps.exif_transpose(small)
     return small
 
 
-def _crop_and_resize(
+def crop_and_resize(
     image: Image.Image, tolerance: float, extent: tuple[float, float], sideways: bool = False
 ) -> Image.Image:
     """The image resized to 48 x 64 (width x height), or to 64 x 48 where it is stored sideways.
 
-    extent: its width and height, which may end within its last column and row.
+    tolerance: how far its aspect may be from CelebA's before it is cropped, 0.1 is 10 %. extent:
+    its width and height, which may end within its last column and row.
     """
     _, target_height, target_width = IMAGE_SHAPE
     width, height = extent
