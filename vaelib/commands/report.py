@@ -26,7 +26,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--seed", type=int, default=0, help="of weights, batches and noise (default: 0)")
     meaning = "images seen per model, a number for each seed by commas"
     add("--budget", default="", help=f"{meaning} (default: the preset's)")
-    meaning = "images seen per model that answers a side question"
+    meaning = "images seen per model of a side study"
     add("--side-budget", type=int, default=0, help=f"{meaning} (default: the preset's)")
     add("--cluster", default="", help="dask scheduler whose workers train (default: none)")
     meaning = "also put the outputs into the project's own notebooks"

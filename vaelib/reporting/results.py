@@ -36,7 +36,7 @@ class Origin:
     fingerprint: str  # of the faces
     preset: str
     seed: int
-    budget: str  # images seen per model, for each seed; then per model of a side question
+    budget: str  # images seen per model, for each seed; then per model of a side study
 
     @property
     def tags(self) -> dict[str, str]:
