@@ -40,6 +40,11 @@ os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
 os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Notebooks first: a whole report is the longest test, and others run beside it."""
+    items.sort(key=lambda item: item.get_closest_marker("notebook") is None)
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
