@@ -41,8 +41,14 @@ os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Notebooks first: a whole report is the longest test, and others run beside it."""
-    items.sort(key=lambda item: item.get_closest_marker("notebook") is None)
+    """What takes longest comes first, so that the cores end at about the same time."""
+    longest_first = ("notebook", "browser", "cluster", "slow")
+
+    def rank(item: pytest.Item) -> int:
+        marks = [name for name in longest_first if item.get_closest_marker(name)]
+        return longest_first.index(marks[0]) if marks else len(longest_first)
+
+    items.sort(key=rank)
 
 
 def pytest_unconfigure() -> None:
