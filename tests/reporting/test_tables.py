@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelib.evaluation.bootstrap import REPLICATES, constant
 from vaelib.reporting import tables
-from vaelib.reporting.tables import Interval, Numbers
+from vaelib.reporting.tables import Numbers, RecordedInterval
 
 COLUMNS = {"error": ("reconstruction", ".4f"), "KL": ("kl", ".0f")}
 
@@ -61,7 +61,7 @@ def evenly_spread(low: float, high: float) -> Tensor:
     return torch.cat([torch.tensor([(low + high) / 2], dtype=torch.float64), replicates])
 
 
-def cell(interval: Interval, style: str) -> str:
+def cell(interval: RecordedInterval, style: str) -> str:
     """How a table of one model and one measure writes it."""
     _, [[_, written]] = tables.measure_table({"model": {"x": interval}}, {"x": ("x", style)})
     return written
@@ -130,7 +130,7 @@ def test_frequencies_are_by_attribute_and_nothing_else() -> None:
 
 
 def test_a_measure_is_its_value_and_half_its_interval() -> None:
-    cases: list[tuple[Interval, str, str]] = [
+    cases: list[tuple[RecordedInterval, str, str]] = [
         ([0.0512, 0.05, 0.054], ".4f", "0.0512 ± 0.0020"),
         ([-1.5, -2.0, -1.0], ".1f", "-1.5 ± 0.5"),
         ([98.4, 96.0, 101.0], ".0f", "98 ± 2"),

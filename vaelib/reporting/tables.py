@@ -11,10 +11,10 @@ from vaelib.evaluation.claims import MeasuresByModel
 Table = tuple[list[str], list[list[str]]]
 
 # A value with the low and high end of its 95 % interval; None where there is no number.
-Interval = Sequence[float | None]
+RecordedInterval = Sequence[float | None]
 
 # Every measure of every model, as numbers.json keeps it: by model, then by measure.
-Numbers = Mapping[str, Mapping[str, Interval]]
+Numbers = Mapping[str, Mapping[str, RecordedInterval]]
 
 # How measures of groups and of attributes are named: "deformed Wearing_Hat" and so on.
 WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "deformed ", "deformed not ", "frequency "
@@ -102,7 +102,7 @@ def values(numbers: Numbers) -> dict[str, dict[str, float | None]]:
     }
 
 
-def frequencies(measures: Mapping[str, Interval]) -> dict[str, list[float]]:
+def frequencies(measures: Mapping[str, RecordedInterval]) -> dict[str, list[float]]:
     """From the measures of one model: the frequency of each attribute, with its bounds."""
     return {
         name.removeprefix(FREQUENCY): [x for x in bounds if x is not None]
@@ -188,7 +188,7 @@ def _rounded(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _plus_minus(interval: Interval, style: str) -> str:
+def _plus_minus(interval: RecordedInterval, style: str) -> str:
     """The value with half the width of its interval; the value alone where that has no width."""
     value, low, high = interval
     if value is None:
@@ -198,7 +198,7 @@ def _plus_minus(interval: Interval, style: str) -> str:
     return f"{value:{style}} ± {(high - low) / 2:{style}}"
 
 
-def _from_to(interval: Interval) -> str:
+def _from_to(interval: RecordedInterval) -> str:
     """The value, then its interval in brackets."""
     value, low, high = interval
     if value is None or low is None or high is None:
