@@ -13,7 +13,6 @@ from vaelib.config import (
     PRESETS,
     SEVEN,
     Experiment,
-    KLReading,
     Norm,
     at_preset,
 )
@@ -26,12 +25,6 @@ from vaelib.support import paths
 from vaelib.support.errors import InputError
 from vaelib.training import hardware, launch
 from vaelib.training.runs import Run
-from vaelib.training.step import Execution
-
-# Long enough to show whether two readings of the loss end in the same weights.
-SHORT_RUN_BUDGET = 320
-# Otherwise the rounding of a GPU would be taken for an effect of the reading.
-EXACT = Execution(deterministic=True)
 
 EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of its budget
 INTERPOLATIONS = 4  # rows of a figure
@@ -63,7 +56,7 @@ class Study:
         return replace(chosen, budget=self.budgets[repeat])
 
     def all_experiments(self) -> dict[str, Experiment]:
-        """Everything that is trained besides the short runs, by label; each model once."""
+        """Everything that the engine trains for the notebooks, by label; each model once."""
         experiments = {name: self.experiment(name) for name in (*SEVEN, *self.lambda_models)}
         for repeat in range(1, len(self.budgets)):
             for name in SEVEN:
@@ -80,8 +73,6 @@ class Study:
 
         cluster: the address of a dask scheduler whose workers train, else this machine.
         """
-        self.short_runs(cluster)
-        self.repeated_run(cluster)
         launch.run(self.all_experiments(), self.faces, cluster=cluster)
 
     @property
@@ -98,25 +89,6 @@ class Study:
         experiments = {name: self.experiment(name, repeat) for name in names}
         return launch.run(experiments, self.faces)
 
-    def short_runs(self, cluster: str = "") -> dict[str, Run]:
-        """The base model under each reading of its loss, trained just long enough to be compared.
-
-        "short standard" and so on. Deterministic also on a GPU.
-        """
-        experiments = {
-            f"short {reading}": replace(self._short_experiment(), kl_reading=reading)
-            for reading in get_args(KLReading)
-        }
-        # One after another in this process: another one would take longer to start.
-        return launch.run(experiments, self.faces, jobs=1, cluster=cluster, execution=EXACT)
-
-    def repeated_run(self, cluster: str = "") -> Run:
-        """The short run of the standard loss once more, executed as the seven models are."""
-        label = "short standard repeated"
-        experiments = {label: self._short_experiment()}
-        folder = paths.RUNS / "repeated"
-        return launch.run(experiments, self.faces, runs=folder, jobs=1, cluster=cluster)[label]
-
     def side_runs(self, side_study: SideStudy) -> dict[str, Run]:
         """The models of a side study by label: the base model, and what differs in one thing.
 
@@ -125,6 +97,12 @@ class Study:
         one with the centre pull.
         """
         return launch.run(self._side_experiments(side_study), self.faces)
+
+    def side_run(self, **changes: Any) -> Run:
+        """The base model with some fields of its `Experiment` changed, on `side_budget` images."""
+        experiment = replace(self.experiment(BASE), **{"budget": self.side_budget, **changes})
+        label = ", ".join(f"{name} {value}" for name, value in changes.items()) or BASE
+        return launch.run({label: experiment}, self.faces)[label]
 
     # --- measures and verdicts
 
@@ -174,10 +152,6 @@ class Study:
         return {
             name: evaluate.measure(run, self.faces, generated, seed) for name, run in runs.items()
         }
-
-    def _short_experiment(self) -> Experiment:
-        base = self.experiment(BASE)
-        return replace(base, budget=min(SHORT_RUN_BUDGET, base.budget))
 
     def _side_experiments(self, side_study: SideStudy) -> dict[str, Experiment]:
         full = self.experiment(BASE)

@@ -23,9 +23,9 @@ def side_by_side(images: Tensor) -> bytes:
 
 def labelled_rows(rows: Mapping[str, Tensor]) -> bytes:
     """Faces (n, 3, 64, 48), uint8 or in [-1, 1], a row for each name as a PNG."""
-    from vaelib.reporting import figures  # only here: it takes half a second to load
+    from vaelib.reporting import grids  # only here: it takes half a second to load
 
-    return _encoded(figures.labelled_rows(rows), "PNG", compress_level=FASTEST)
+    return _encoded(grids.labelled_rows(rows, "").image, "PNG", compress_level=FASTEST)
 
 
 def gif(steps: list[Tensor]) -> bytes:

@@ -16,6 +16,7 @@ from IPython.display import Markdown, display
 from PIL import Image, PngImagePlugin
 
 from vaelib.reporting import show
+from vaelib.reporting.picture import Picture
 from vaelib.support import files, provenance
 from vaelib.support.errors import InputError
 
@@ -26,6 +27,8 @@ PNG_TAGS = {
     "seed": "Seed",
     "budget": "Images",
 }
+
+ALT = "Alternative text"  # in a PNG
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Results:
         return self.root / "figures" / self.origin.data
 
     def save_figure(
-        self, label: str, picture: Image.Image, caption: str, experiments: list[str]
+        self, label: str, picture: Picture, caption: str, experiments: list[str]
     ) -> None:
         """Write a figure, with its caption and provenance in the PNG's metadata, and show it.
 
@@ -66,17 +69,18 @@ class Results:
         metadata = {
             "Title": label,
             "Description": caption,
+            ALT: picture.alt,
             "Data": self.origin.data,
             **self.origin.tags,
             "Experiment": " ".join(experiments),
         }
         file = self._file(label)
-        if not _is_saved(file, picture, metadata):
+        if not _is_saved(file, picture.image, metadata):
             info = PngImagePlugin.PngInfo()
             for name, value in {**metadata, "Commit": provenance.commit()}.items():
                 info.add_itxt(name, value)
             with files.atomic_write(file) as aside:
-                picture.save(aside, format="PNG", pnginfo=info, optimize=True)
+                picture.image.save(aside, format="PNG", pnginfo=info, optimize=True)
         self.show_figure(label)
 
     def show_figure(self, label: str, width: float = 1.0) -> None:
@@ -90,15 +94,17 @@ class Results:
             raise InputError(f"{file.name} is missing in {self.folder}; run the notebooks before")
         with Image.open(file) as picture:
             metadata = picture.info
-            preview = show.preview(picture, alt=_title(label))
+            image = picture.convert("RGB")
         tags = {tag: metadata.get(tag, "unknown") for tag in PNG_TAGS.values()}
         self._check_origin(file.name, tags)
         figure = {
             "label": label,
             "path": file.relative_to(self.root).as_posix(),
             "caption": metadata["Description"],
+            "alt": metadata[ALT],
             "width": width,
         }
+        preview = show.preview(Picture(image, metadata[ALT]))
         display(preview, metadata={"figure": figure})
         display(
             Markdown(f'<a id="{label}"></a>**{_title(label)}.** {metadata["Description"]}'),

@@ -1,12 +1,15 @@
 """What a notebook displays: text with numbers filled in, pictures and tables."""
 
+import inspect
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from IPython.display import Image as DisplayedImage
 from IPython.display import Markdown, display
 from PIL import Image, ImageOps
+
+from vaelib.reporting.picture import Picture
 
 PREVIEW_WIDTH = 800  # pixels, at most, of the JPEG that a notebook keeps of a picture
 PREVIEW_QUALITY = 85
@@ -20,19 +23,19 @@ def text(template: str, **values: Any) -> None:
     display(Markdown(template.strip().format(**values)))
 
 
-def picture(image: Image.Image) -> None:
+def picture(shown: Picture) -> None:
     """Show a picture in a notebook without writing a file."""
-    display(preview(image))
+    display(preview(shown))
 
 
-def preview(image: Image.Image, alt: str = "") -> DisplayedImage:
+def preview(shown: Picture) -> DisplayedImage:
     """The picture as a notebook keeps it: a JPEG no wider than PREVIEW_WIDTH."""
-    small = image.convert("RGB")
+    small = shown.image.convert("RGB")
     if small.width > PREVIEW_WIDTH:
         small = ImageOps.contain(small, (PREVIEW_WIDTH, small.height), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, format="JPEG", quality=PREVIEW_QUALITY)
-    return DisplayedImage(encoded.getvalue(), format="jpeg", alt=alt or None)
+    return DisplayedImage(encoded.getvalue(), format="jpeg", alt=shown.alt)
 
 
 def table(
@@ -54,6 +57,11 @@ def table(
     anchor = f'<a id="{label}"></a>\n\n' if label else ""
     caption_line = f"\n\nTable: {caption}" if caption else ""
     display(Markdown(anchor + "\n".join(lines) + caption_line))
+
+
+def source(definition: type | Callable[..., object]) -> None:
+    """Show the source of a class or function as it stands in its module."""
+    display(Markdown(f"```python\n{inspect.getsource(definition)}```"))
 
 
 def scientific(value: float) -> str:

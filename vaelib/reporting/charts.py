@@ -1,26 +1,24 @@
-"""The figures: one function for each kind, tensors in, a PIL image out, all in one style."""
+"""Charts: one function for each kind, numbers in, a picture with alternative text out."""
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from vaelib.data import to_uint8
+from vaelib.latent import Posterior
+from vaelib.loss import LossParts
+from vaelib.reporting.picture import Picture
 from vaelib.training.runs import Run
 
-ENLARGEMENT = 3  # a pixel of a face is printed as a square of 3 x 3, with sharp edges
-GAP = 2  # white pixels between faces, before they are enlarged
-NAME_WIDTH, NAME_FONT_SIZE = 310, 34  # pixels: of the name beside a row of faces
 DOTS_PER_INCH = 200
 WIDTH_INCHES = 6.3
 # Colour-blind safe (Okabe and Ito), in a fixed order.
@@ -36,50 +34,13 @@ STYLE: Any = {
 }
 
 
-def image_grid(images: Tensor, columns: int) -> Image.Image:
-    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white, without an outer border.
-
-    torchvision's make_grid draws a border around all faces but a single one, and importing it
-    takes longer than everything else here together.
-    """
-    pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    columns = min(columns, len(pixels))
-    rows = math.ceil(len(pixels) / columns)
-    _, channels, height, width = pixels.shape
-    down, across = height + GAP, width + GAP
-    grid = np.full((rows * down - GAP, columns * across - GAP, channels), 255, dtype=np.uint8)
-    for index, face in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
-        row, column = divmod(index, columns)
-        top, left = row * down, column * across
-        grid[top : top + height, left : left + width] = face
-    return ImageOps.scale(Image.fromarray(grid), ENLARGEMENT, Image.Resampling.NEAREST)
-
-
-def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
-    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], by name: a row for each, its name on the left."""
-    grids = [image_grid(faces, columns=len(faces)) for faces in rows.values()]
-    row_height = grids[0].height + ENLARGEMENT * GAP
-    size = (NAME_WIDTH + max(grid.width for grid in grids), row_height * len(grids))
-    picture = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(NAME_FONT_SIZE)
-    for index, (name, grid) in enumerate(zip(rows, grids, strict=True)):
-        draw.text((0, (index + 0.5) * row_height), name, "black", font, anchor="lm")
-        picture.paste(grid, (NAME_WIDTH, index * row_height))
-    return picture
-
-
-def interpolation_grid(images: Tensor) -> Image.Image:
-    """Interpolations (rows, steps, 3, 64, 48) in [-1, 1], each a row from left to right."""
-    return image_grid(images.flatten(0, 1), columns=images.shape[1])
-
-
 @mpl.rc_context(STYLE)
-def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
+def loss_curves(runs: Mapping[str, Run]) -> Picture:
     """Reconstruction error and KL on validation faces against images seen, a line per model."""
     figure = _figure(2.6)
     left, right = figure.subplots(1, 2)
-    for name, run in runs.items():
-        rows = run.curve("validation")
+    curves = {name: run.curve("validation") for name, run in runs.items()}
+    for name, rows in curves.items():
         seen = [row.images_seen / 1000 for row in rows]
         left.plot(seen, [row.reconstruction for row in rows], label=name)
         right.plot(seen, [row.kl for row in rows], label=name)
@@ -89,26 +50,86 @@ def loss_curves(runs: Mapping[str, Run]) -> Image.Image:
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.legend()
-    return _as_image(figure)
+    fall = [
+        f"{name} from {rows[0].reconstruction:.3g} to {rows[-1].reconstruction:.3g} at"
+        f" {rows[-1].kl:.3g} nats"
+        for name, rows in curves.items()
+    ]
+    alt = f"Two line charts, mean squared error and KL against images seen: {', '.join(fall)}."
+    return Picture(_as_image(figure), alt)
 
 
 @mpl.rc_context(STYLE)
-def training_curve(run: Run) -> Image.Image:
+def training_curve(run: Run) -> Picture:
     """The loss of one model as it falls, on training and on validation faces."""
     figure, axes = _panel(2.6)
     lam = run.experiment.lam
+    ends = []
     for split, colour in (("train", COLOURS[0]), ("validation", COLOURS[5])):
         rows = [row for row in run.curve(split) if row.images_seen]
         seen = [row.images_seen / 1000 for row in rows]
         total = [row.reconstruction + lam * row.kl for row in rows]
         axes.plot(seen, total, color=colour, label=split)
+        ends.append(f"{split} from {total[0]:.3g} to {total[-1]:.3g}")
     axes.set(xlabel="images seen (thousands)", ylabel="loss", ylim=(0, None))
     axes.legend()
-    return _as_image(figure)
+    return Picture(_as_image(figure), f"Line chart of the loss that falls: {', '.join(ends)}.")
 
 
 @mpl.rc_context(STYLE)
-def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
+def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
+    """Both terms of the loss after each step of a few, a line per training."""
+    figure = _figure(2.2)
+    left, right = figure.subplots(1, 2)
+    ends = []
+    for name, parts in terms.items():
+        errors = [float(part.reconstruction) for part in parts]
+        nats = [float(part.kl) for part in parts]
+        left.plot(range(1, len(parts) + 1), errors, label=name)
+        right.plot(range(1, len(parts) + 1), nats, label=name)
+        ends.append(
+            f"{name}, error from {errors[0]:.3f} to {errors[-1]:.3f}, KL from {nats[0]:.3g} to"
+            f" {nats[-1]:.3g} nats"
+        )
+    left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
+    right.set(xlabel="step", ylabel="KL (nats)", ylim=(0, None))
+    left.legend()
+    alt = f"Two line charts, both terms of the loss by step: {'; '.join(ends)}."
+    return Picture(_as_image(figure), alt)
+
+
+@mpl.rc_context(STYLE)
+def posteriors(by_stage: Mapping[str, Posterior], first: int, second: int) -> Picture:
+    """The posteriors of some faces in the plane of two latents: a panel per stage of training.
+
+    Each face is a dot at its mean, in its own colour, with the ellipse of one standard deviation;
+    the dotted circle is that of the prior.
+    """
+    figure = _figure(1.9)
+    panels = figure.subplots(1, len(by_stage), sharex=True, sharey=True, squeeze=False)[0]
+    spreads = []
+    for axes, (stage, (mu, logvar)) in zip(panels, by_stage.items(), strict=True):
+        axes.add_patch(Ellipse((0, 0), 2, 2, fill=False, linestyle=":", edgecolor="#444444"))
+        sigma = (0.5 * logvar).exp()
+        for i, (centre, spread) in enumerate(
+            zip(mu[:, [first, second]], sigma[:, [first, second]], strict=True)
+        ):
+            colour = f"C{i % len(COLOURS)}"
+            width, height = (2 * spread).tolist()
+            axes.add_patch(Ellipse(centre.tolist(), width, height, alpha=0.35, facecolor=colour))
+            axes.plot(*centre.tolist(), "o", markersize=3, color=colour)
+        axes.set(title=stage, xlabel=f"latent {first}", aspect="equal")
+        spreads.append(f"{stage}, {sigma[:, [first, second]].mean():.2f}")
+    panels[0].set(ylabel=f"latent {second}")
+    alt = (
+        f"The posteriors of {len(mu)} faces as ellipses in the plane of two latents, a panel for"
+        f" each stage of training; their mean standard deviation: {'; '.join(spreads)}."
+    )
+    return Picture(_as_image(figure), alt)
+
+
+@mpl.rc_context(STYLE)
+def bars(values: Mapping[str, float], xlabel: str) -> Picture:
     """One horizontal bar per name, with its value written out."""
     figure, axes = _panel(0.5 + 0.3 * len(values))
     drawn_bars = axes.barh(list(values), list(values.values()), height=0.6)
@@ -116,39 +137,47 @@ def bars(values: Mapping[str, float], xlabel: str) -> Image.Image:
     axes.invert_yaxis()
     axes.set(xlabel=xlabel)
     axes.grid(axis="y", visible=False)
-    return _as_image(figure)
+    listed = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+    return Picture(_as_image(figure), f"Bar chart, {xlabel}: {listed}.")
 
 
 @mpl.rc_context(STYLE)
-def latent_use(kl_by_model: Mapping[str, Tensor]) -> Image.Image:
+def latent_use(kl_by_model: Mapping[str, Tensor]) -> Picture:
     """KL of each latent, most used first, a line per model.
 
     kl_by_model: (latent,) in nats, by the model's name.
     """
     figure, axes = _panel(2.6)
+    ends = []
     for name, nats in kl_by_model.items():
         ranked = nats.sort(descending=True).values
         axes.plot(range(1, len(ranked) + 1), ranked, label=name)
+        ends.append(f"{name} from {ranked[0]:.2f} nats to {ranked[-1]:.2f}")
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
     axes.legend()
-    return _as_image(figure)
+    alt = f"Line chart of the KL of each latent in falling order: {', '.join(ends)}."
+    return Picture(_as_image(figure), alt)
 
 
 @mpl.rc_context(STYLE)
-def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Image.Image:
+def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Picture:
     """Densities of several sets of values in one panel, by the name of each set."""
     figure, axes = _panel(2.4)
     for name, numbers in values.items():
         axes.hist(numbers, bins=60, density=True, histtype="step", label=name)
     axes.set(xlabel=xlabel, ylabel="density")
     axes.legend()
-    return _as_image(figure)
+    spreads = ", ".join(
+        f"{name} with mean {np.mean(numbers):.2f} and standard deviation {np.std(numbers):.2f}"
+        for name, numbers in values.items()
+    )
+    return Picture(_as_image(figure), f"Histograms of {xlabel}: {spreads}.")
 
 
 @mpl.rc_context(STYLE)
 def optimum(
     lams: Sequence[float], bits: Sequence[Sequence[float]], marks: Mapping[str, float]
-) -> Image.Image:
+) -> Picture:
     """Code length against lambda, with intervals; the lambdas in `marks` are upright lines.
 
     bits: value, low and high at each of `lams`. marks: lambdas to compare, by name.
@@ -160,11 +189,17 @@ def optimum(
         axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: {lam:.1e}")
     axes.set(xlabel="lambda", ylabel="code length (bits per value)", xscale="log")
     axes.legend()
-    return _as_image(figure)
+    points = [f"{bit:.3f} at {lam:.1e}" for lam, bit in zip(lams, value, strict=True)]
+    lines = [f"{name}, at {lam:.1e}" for name, lam in marks.items()]
+    alt = (
+        f"Code length in bits against lambda: {', '.join(points)};"
+        f" upright lines: {'; '.join(lines)}."
+    )
+    return Picture(_as_image(figure), alt)
 
 
 @mpl.rc_context(STYLE)
-def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Image.Image:
+def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Picture:
     """KL (nats) against mean squared error, a point per model with its name."""
     figure, axes = _panel(2.6)
     for name, (kl, error) in points.items():
@@ -172,13 +207,16 @@ def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Image.Image:
         axes.annotate(name, (kl, error), (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="rate: KL (nats)", ylabel="distortion: mean squared error", xscale="log")
     axes.margins(x=0.15, y=0.15)
-    return _as_image(figure)
+    listed = ", ".join(
+        f"{name} {kl:.0f} nats and {error:.4f}" for name, (kl, error) in points.items()
+    )
+    return Picture(_as_image(figure), f"Chart of KL against mean squared error: {listed}.")
 
 
 @mpl.rc_context(STYLE)
 def frequencies(
     truth: Mapping[str, float], models: Mapping[str, Mapping[str, Sequence[float]]]
-) -> Image.Image:
+) -> Picture:
     """Frequency of each attribute: of held-out faces a grey bar, of each model a dot with interval.
 
     truth: frequency by attribute. models: value, low and high by model and attribute.
@@ -201,7 +239,15 @@ def frequencies(
     axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
     axes.legend(loc="lower right")
-    return _as_image(figure)
+    missed = [
+        f"{model} has {sum(models[model][name][0] < truth[name] / 2 for name in attributes)}"
+        for model in models
+    ]
+    alt = (
+        f"Chart of the frequencies of {len(attributes)} attributes, among held-out faces and among"
+        f" generated ones. Less than half as frequent as among held-out faces: {', '.join(missed)}."
+    )
+    return Picture(_as_image(figure), alt)
 
 
 def _panel(height: float) -> tuple[Figure, Axes]:

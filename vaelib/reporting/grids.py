@@ -1,0 +1,63 @@
+"""Grids of faces: tensors in, pictures with alternative text out."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
+
+from vaelib.data import to_uint8
+from vaelib.reporting.picture import Picture
+
+ENLARGEMENT = 3  # a pixel of a face is printed as a square of 3 x 3, with sharp edges
+GAP = 2  # white pixels between faces, before they are enlarged
+NAME_WIDTH, NAME_FONT_SIZE = 310, 34  # pixels: of the name beside a row of faces
+
+
+def image_grid(images: Tensor, columns: int, subject: str) -> Picture:
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], row by row on white, without an outer border.
+
+    subject: what the faces are, for the alternative text: "faces that lam-1e-3 draws".
+    """
+    # torchvision's make_grid draws a border around all faces but a single one, and importing it
+    # takes longer than everything else here together.
+    pixels = images if images.dtype == torch.uint8 else to_uint8(images)
+    columns = min(columns, len(pixels))
+    rows = math.ceil(len(pixels) / columns)
+    _, channels, height, width = pixels.shape
+    down, across = height + GAP, width + GAP
+    grid = np.full((rows * down - GAP, columns * across - GAP, channels), 255, dtype=np.uint8)
+    for index, face in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(index, columns)
+        top, left = row * down, column * across
+        grid[top : top + height, left : left + width] = face
+    image = ImageOps.scale(Image.fromarray(grid), ENLARGEMENT, Image.Resampling.NEAREST)
+    return Picture(image, f"{_count(len(pixels), rows, columns)}: {subject}.")
+
+
+def _count(images: int, rows: int, columns: int) -> str:
+    if images == 1:
+        return "One image"
+    if rows == 1:
+        return f"A row of {images} images"
+    return f"{images} images in {rows} rows of {columns}"
+
+
+def labelled_rows(rows: Mapping[str, Tensor], subject: str) -> Picture:
+    """Faces (n, 3, 64, 48), uint8 or in [-1, 1], by name: a row for each, its name on the left."""
+    grids = [image_grid(faces, len(faces), subject).image for faces in rows.values()]
+    row_height = grids[0].height + ENLARGEMENT * GAP
+    size = (NAME_WIDTH + max(grid.width for grid in grids), row_height * len(grids))
+    picture = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(NAME_FONT_SIZE)
+    for index, (name, grid) in enumerate(zip(rows, grids, strict=True)):
+        draw.text((0, (index + 0.5) * row_height), name, "black", font, anchor="lm")
+        picture.paste(grid, (NAME_WIDTH, index * row_height))
+    return Picture(picture, f"Rows of images, from the top {', '.join(rows)}: {subject}.")
+
+
+def interpolation_grid(images: Tensor, subject: str) -> Picture:
+    """Interpolations (rows, steps, 3, 64, 48) in [-1, 1], each a row from left to right."""
+    return image_grid(images.flatten(0, 1), images.shape[1], subject)
