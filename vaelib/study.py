@@ -31,7 +31,7 @@ INTERPOLATIONS = 4  # rows of a figure
 
 
 # Studies of the base model beside those of the report.
-SideStudy = Literal["early", "norms", "calibrated", "seeds"]
+SideStudy = Literal["early", "collapse", "norms", "calibrated", "seeds"]
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ class Study:
     def side_runs(self, side_study: SideStudy) -> dict[str, Run]:
         """The models of a side study by label: the base model, and what differs in one thing.
 
-        "early": after a small share of its budget; "norms": with each norm; "calibrated": first the
-        base model, then the one that finds its own lambda; "seeds": from several seeds, then the
-        one with the centre pull.
+        "early": after a small share of its budget; "collapse": with its lambda, then with lambda 1;
+        "norms": with each norm; "calibrated": first the base model, then the one that finds its own
+        lambda; "seeds": from several seeds, then the one with the centre pull.
         """
         return launch.run(self._side_experiments(side_study), self.faces)
 
@@ -162,6 +162,8 @@ class Study:
                     f"{BASE} first 1/{share}": replace(full, budget=max(1, full.budget // share))
                     for share in EARLY_SHARES
                 }
+            case "collapse":
+                return {f"lambda {lam:g}": replace(base, lam=lam) for lam in (base.lam, 1.0)}
             case "norms":
                 return {f"{norm} norm": replace(base, norm=norm) for norm in get_args(Norm)}
             case "calibrated":

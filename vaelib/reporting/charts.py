@@ -83,8 +83,8 @@ def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
     left, right = figure.subplots(1, 2)
     ends = []
     for name, parts in terms.items():
-        errors = [float(part.reconstruction) for part in parts]
-        nats = [float(part.kl) for part in parts]
+        errors = [part.reconstruction.item() for part in parts]
+        nats = [part.kl.item() for part in parts]
         left.plot(range(1, len(parts) + 1), errors, label=name)
         right.plot(range(1, len(parts) + 1), nats, label=name)
         ends.append(
