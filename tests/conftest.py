@@ -35,7 +35,12 @@ SMALL = Experiment(latent=4, budget=96, batch_size=16)
 SHORT = replace(SMALL, budget=48)
 SOME = {"first": SHORT, "second": replace(SHORT, lam=1e-3), "long": SMALL}
 
-_HOME = Path(tempfile.mkdtemp(prefix="vaelib-tests-"))
+# One folder for all the processes that run tests side by side: the first to need a model trains it,
+# and the others, which inherit the variable, load it.
+IS_FIRST = "VAELIB_TESTS" not in os.environ
+if IS_FIRST:
+    os.environ["VAELIB_TESTS"] = tempfile.mkdtemp(prefix="vaelib-tests-")
+_HOME = Path(os.environ["VAELIB_TESTS"])
 os.environ["VAELIB_CACHE"] = str(_HOME / "cache")
 os.environ["VAELIB_RUNS"] = str(_HOME / "runs")
 
@@ -52,7 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(_HOME, ignore_errors=True)
+    if IS_FIRST:
+        shutil.rmtree(_HOME, ignore_errors=True)
 
 
 def refusal(call: Callable[[], object]) -> str:

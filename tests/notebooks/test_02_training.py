@@ -57,6 +57,7 @@ def test_shorter_steps_lower_the_error_less_and_the_engine_follows(
     before, after, *_ = tried["A dozen steps"]
     assert after["losses"][-1] > before["losses"][-1]
     assert max(after["differences"]) < 0.005
+    assert after["apart"] < 0.04 * after["moved"]
 
 
 def test_at_a_hundredth_of_the_lambda_the_posterior_still_collapses(
