@@ -47,7 +47,10 @@ def test_without_attributes_the_panel_says_so(flat_faces: FaceSet, state: Explor
     assert panel.status.text == "The faces of flat carry none of these attributes."
 
 
-def test_an_untrained_classifier_is_not_asked(state: ExplorerState) -> None:
+def test_an_untrained_classifier_is_not_asked(
+    state: ExplorerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
     assert not classifiers.is_trained(state.faces)
     assert Attributes(state).faces.labels == ["before", "after"]
 
