@@ -130,7 +130,7 @@ local function set_figure(div)
   end
   local opening = ("#report-figure(%s, %s, width: %s, placement: %s, alt: %s)["):format(
     quoted("/" .. div.attributes.path), quoted(number:upper()), div.attributes.width,
-    div.attributes.placement or "auto", quoted(text_of(div.content)))
+    div.attributes.placement or "auto", quoted(div.attributes.alt))
   local caption = pandoc.Inlines { typst(opening) }
   caption:extend(pandoc.utils.blocks_to_inlines(div.content))
   caption:insert(typst("] <" .. label .. ">"))

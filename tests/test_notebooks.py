@@ -12,10 +12,12 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbconvert.exporters import HTMLExporter
 from nbval.plugin import IPyNbCell, IPyNbFile, coalesce_streams
 from PIL import Image
 from pypdf import PdfReader
 
+from tests.reporting.conftest import alt_texts
 from vaelib.publishing.notebooks import original_cells
 from vaelib.publishing.reproduce import NOTEBOOKS
 from vaelib.support import paths
@@ -146,6 +148,18 @@ def test_the_terminal_shows_notebook_model_and_progress(smoke: Smoke) -> None:
     assert re.search(r"\d+ of \d+ models · .+ · all models \d+:\d\d:\d\d left", smoke.terminal)
 
 
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_picture_of_a_page_has_an_alternative_text(
+    name: str, smoke: Smoke, caplog: pytest.LogCaptureFixture
+) -> None:
+    page, _ = HTMLExporter().from_filename(str(smoke.out / "build/synthetic" / f"{name}.ipynb"))
+    texts = alt_texts(page)
+    assert [text for text in texts if not text.endswith(".")] == []  # they are sentences
+    assert caplog.messages == []  # nbconvert's warning
+    assert len(texts) >= 2
+
+
 # --- nbval's comparison of outputs, without another execution
 
 
@@ -238,6 +252,17 @@ def test_committed_outputs_hold_no_error_and_no_path_of_a_machine(name: str) -> 
         texts += [text for kind, text in output.get("data", {}).items() if "text/" in kind]
     assert any(texts)
     assert not [text for text in texts if ABSOLUTE_PATH.search(text)]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_committed_pictures_have_alternative_texts(name: str) -> None:
+    # As HTML: neither JupyterLab nor nbconvert shows the text of an image in another format.
+    outputs = [output.get("data", {}) for cell in code_of(name) for output in cell.outputs]
+    assert not [kind for data in outputs for kind in data if kind.startswith("image/")]
+    pages = [data["text/html"] for data in outputs if "text/html" in data]
+    assert "" not in [text for page in pages for text in alt_texts(page)]
+    texts = [cell.source for cell in committed(name).cells if cell.cell_type == "markdown"]
+    assert not [text for text in texts if "![](" in text or "<img" in text]
 
 
 @pytest.mark.parametrize("name", WRITTEN)

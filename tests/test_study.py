@@ -12,12 +12,12 @@ import torch
 
 from tests.conftest import refusal
 from vaelib import study as studies
-from vaelib.config import ALL_EXPERIMENTS, BASE, PRESETS, SEVEN, Experiment, KLReading
+from vaelib.config import ALL_EXPERIMENTS, BASE, PRESETS, SEVEN, Experiment
 from vaelib.data import FaceSet
 from vaelib.evaluation import evaluate
 from vaelib.evaluation.claims import RULES, ClaimGroup
 from vaelib.reporting.results import Origin, Results
-from vaelib.study import SHORT_RUN_BUDGET, SideStudy, Study, open_study
+from vaelib.study import SideStudy, Study, open_study
 from vaelib.training import launch
 from vaelib.training.step import Execution
 
@@ -96,13 +96,16 @@ def test_models_come_in_the_order_of_their_names(tmp_path: Path, launched: list[
     assert list(experiments) == ["latent-128", "lam-1e-3"]
 
 
-def test_short_runs_differ_in_the_reading_alone(tmp_path: Path, launched: list[Launched]) -> None:
-    make_study(tmp_path).short_runs()
-    experiments = collect(launched)
-    assert [each.kl_reading for each in experiments.values()] == list(get_args(KLReading))
-    standard = experiments["short standard"]
-    assert standard.budget == SHORT_RUN_BUDGET
-    assert {replace(each, kl_reading="standard") for each in experiments.values()} == {standard}
+def test_a_side_run_is_the_base_model_with_these_changes_alone(
+    tmp_path: Path, launched: list[Launched]
+) -> None:
+    study = make_study(tmp_path)
+    study.side_run(latent=2, norm="batch")
+    study.side_run()
+    changed, base = (call.experiments for call in launched)
+    assert list(changed) == ["latent 2, norm batch"]
+    assert base == {BASE: replace(study.experiment(BASE), budget=320)}
+    assert changed["latent 2, norm batch"] == replace(base[BASE], latent=2, norm="batch")
 
 
 def test_training_all_at_once_is_training_what_notebooks_use_one_by_one(
@@ -112,15 +115,12 @@ def test_training_all_at_once_is_training_what_notebooks_use_one_by_one(
     study.train_all()
     at_once = collect(launched)
     study.runs(SEVEN)
-    study.short_runs()
-    study.repeated_run()
     for side_study in get_args(SideStudy):
         study.side_runs(side_study)
     one_by_one = collect(launched)
     assert at_once == {label: one_by_one[label] for label in at_once}
     assert set(one_by_one.values()) <= set(at_once.values())
     assert at_once["lam-1e-5 first 1/16"].budget == PRESETS["smoke"].budgets[0] // 16
-    assert at_once["short standard repeated"] == at_once["short standard"]
 
 
 def test_models_of_further_seeds_are_trained_at_once_as_well(
@@ -150,7 +150,7 @@ def test_one_seed_is_called_indicative(tmp_path: Path) -> None:
 
 def test_side_studies_differ_from_the_base_model_in_one_thing(tmp_path: Path) -> None:
     experiments = make_study(tmp_path).all_experiments()
-    base = vars(experiments["instance norm"])
+    base = vars(experiments["lambda 1e-05"])
     assert base["budget"] == 320
     changed = {
         label: {name for name, value in base.items() if vars(experiment)[name] != value}
@@ -158,9 +158,10 @@ def test_side_studies_differ_from_the_base_model_in_one_thing(tmp_path: Path) ->
         if experiment.budget == 320
     }
     assert changed == {
-        "instance norm": set(),
+        "lambda 1e-05": set(),
         "batch norm": {"norm"},
         "group norm": {"norm"},
+        "lambda 1": {"lam"},
         "calibrated": {"weighting"},
         "seed 4": {"seed"},
         "pulled": {"kl_reading"},
@@ -173,19 +174,6 @@ def test_half_decades_are_drawn_in_the_full_preset_alone(tmp_path: Path) -> None
     lams = [ALL_EXPERIMENTS[name].lam for name in replace(study, preset="full").lambda_models]
     steps = [larger / smaller for larger, smaller in pairwise(lams)]
     assert steps == pytest.approx([10**0.5] * 6, rel=1e-3)
-
-
-def test_only_short_runs_are_the_same_to_the_bit_on_a_gpu(
-    tmp_path: Path, launched: list[Launched]
-) -> None:
-    make_study(tmp_path).train_all()
-    exact = {
-        label
-        for experiments, execution in launched
-        for label in experiments
-        if execution and execution.deterministic
-    }
-    assert exact == {f"short {reading}" for reading in get_args(KLReading)}
 
 
 # --- verdicts

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import nbformat
 import pytest
-from IPython.display import Image as DisplayedImage
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 
+from tests.reporting.conftest import alt_texts
 from vaelib.reporting import results, show
 from vaelib.support import paths
 
@@ -122,7 +122,7 @@ def try_all(name: str, parameters: Variables, shown: list[Any]) -> dict[str, Tri
                 if again.cell_type == "code":
                     printed += run(again.source.replace(box.old, box.new), after)
             texts = [what.data for what in shown if isinstance(what, Markdown)]
-            alts = [what.alt for what in shown if isinstance(what, DisplayedImage)]
+            alts = [alt for what in shown if isinstance(what, HTML) for alt in alt_texts(what.data)]
             tried[box.section] = Tried(dict(variables), after, "\n".join([printed, *texts]), alts)
     return tried
 

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from pypdf import PdfReader
+from pypdf.generic import ArrayObject, DictionaryObject
 
 from vaelib.publishing.pdf import ExportError, TypstExporter, export_pdf
 from vaelib.support.errors import InputError
@@ -57,12 +58,14 @@ The models were drawn so:
 - with `code`, "quotes" and a [page](https://arxiv.org), or [another notebook](02_training.ipynb).
 """
 
+ALT = 'Thirty-two faces, "drawn" by \\ a model.'
+
 REFERENCES = '## References\n\n<a id="ref-kingma2014"></a>Kingma, listed for Jupyter alone'
 
 
 def figure_output(label: str, path: str, caption: str, **more: Any) -> NotebookNode:
-    figure = {"label": label, "path": path, "caption": caption, **more}
-    data = {"image/png": "AAAA", "text/plain": "<the preview>"}
+    figure = {"label": label, "path": path, "caption": caption, "alt": ALT, **more}
+    data = {"text/html": "<img src='data:'>", "text/plain": "<the preview>"}
     output: NotebookNode = new_output("display_data", data=data, metadata={"figure": figure})
     return output
 
@@ -149,6 +152,29 @@ def test_figures_are_numbered_by_their_labels_in_whatever_order_they_come(printe
         ("4", "The"),
         ("3", "Faces"),
     ]
+
+
+def alternative_texts(pdf: Path) -> list[str]:
+    """The alternative texts of the figures in a PDF's structure tree."""
+    found = []
+
+    def collect(node: Any) -> None:
+        node = node.get_object()
+        if isinstance(node, ArrayObject):
+            for child in node:
+                collect(child)
+        elif isinstance(node, DictionaryObject):
+            if node.get("/S") == "/Figure":
+                found.append(str(node["/Alt"]))
+            elif "/K" in node:
+                collect(node["/K"])
+
+    collect(PdfReader(pdf).root_object["/StructTreeRoot"])
+    return found
+
+
+def test_a_figure_has_its_alternative_text(folder: Path) -> None:
+    assert alternative_texts(export(a_report(), folder)).count(ALT) == 3
 
 
 def test_figures_of_half_the_width_stand_side_by_side(folder: Path) -> None:
@@ -323,7 +349,9 @@ def test_text_that_cannot_be_printed_as_meant_is_refused(
         (figure_output("fig-3", "figures/wide.png", "x"), ["fig-3", "twice"]),
         (figure_output("fig-loss", "figures/wide.png", "x"), ["fig-loss"]),
         (figure_output("fig-5", "figures/wide.png", "x", width=2), ["fig-5", "width 2"]),
-        (figure_output("fig-5", "figures/wide.png", ""), ["lacks", "fig-5"]),
+        (figure_output("fig-5", "figures/wide.png", ""), ["without", "caption", "fig-5"]),
+        (figure_output("fig-5", "figures/wide.png", "x", alt=""), ["without", "alt", "fig-5"]),
+        (new_output("display_data", data={"text/html": "<img>"}), ["cell 3", "picture"]),
         (new_output("display_data", data={"image/png": "AAAA"}), ["cell 3", "picture"]),
     ],
 )

@@ -1,6 +1,5 @@
 """Figures and numbers carry their provenance, and those of another run are refused."""
 
-import io
 import json
 import math
 from dataclasses import replace
@@ -8,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from IPython.display import Image as DisplayedImage
-from IPython.display import Markdown
-from PIL import Image
+from IPython.display import HTML, Markdown
+from PIL import Image, PngImagePlugin
 
 from tests.conftest import refusal
-from tests.reporting.conftest import Shown
+from tests.reporting.conftest import Shown, alt_texts, jpeg_in
+from vaelib.reporting.picture import Picture
 from vaelib.reporting.results import Origin, Results
 from vaelib.support import provenance
 
@@ -36,13 +35,17 @@ def here(tmp_path: Path, shown: list[Shown], monkeypatch: pytest.MonkeyPatch) ->
     return Results(tmp_path, ORIGIN)
 
 
-def picture() -> Image.Image:
+def picture() -> Picture:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
+    return Picture(Image.fromarray(pixels), "Coloured noise.")
 
 
 def save(results_here: Results, label: str = "fig-3", caption: str = "Faces, λ = 10⁻³.") -> None:
     results_here.save_figure(label, picture(), caption, KEYS)
+
+
+def save_picture(results_here: Results, other: Picture) -> None:
+    results_here.save_figure("fig-3", other, "Faces, λ = 10⁻³.", KEYS)
 
 
 def contents(folder: Path) -> list[str]:
@@ -65,7 +68,7 @@ def test_figures_lie_under_the_name_of_their_data(here: Results, tmp_path: Path)
 def test_a_saved_figure_has_the_very_pixels(here: Results) -> None:
     save(here)
     with Image.open(here.folder / "fig03.png") as saved:
-        np.testing.assert_array_equal(np.asarray(saved), np.asarray(picture()))
+        np.testing.assert_array_equal(np.asarray(saved), np.asarray(picture().image))
 
 
 def test_a_saved_figure_records_where_it_came_from(here: Results) -> None:
@@ -75,6 +78,7 @@ def test_a_saved_figure_records_where_it_came_from(here: Results) -> None:
     assert metadata == {
         "Title": "fig-3",
         "Description": "Faces, λ = 10⁻³.",
+        "Alternative text": "Coloured noise.",
         "Data": "synthetic",
         "Fingerprint": "0123456789abcdef",
         "Preset": "smoke",
@@ -114,10 +118,13 @@ def test_the_same_figure_is_not_written_again_for_another_commit(
 
 def test_a_figure_is_written_again_when_anything_but_the_commit_changed(here: Results) -> None:
     changes = {
-        "pixels": lambda: here.save_figure(
-            "fig-3", Image.eval(picture(), lambda x: 255 - x), "Faces, λ = 10⁻³.", KEYS
+        "pixels": lambda: save_picture(
+            here, picture()._replace(image=Image.eval(picture().image, lambda x: 255 - x))
         ),
-        "size": lambda: here.save_figure("fig-3", picture().rotate(90), "Faces, λ = 10⁻³.", KEYS),
+        "size": lambda: save_picture(
+            here, picture()._replace(image=picture().image.rotate(90, expand=True))
+        ),
+        "alternative text": lambda: save_picture(here, picture()._replace(alt="Noise.")),
         "caption": lambda: save(here, caption="after"),
         "experiments": lambda: here.save_figure("fig-3", picture(), "Faces, λ = 10⁻³.", ["key"]),
         "origin": lambda: save(replace(here, origin=OTHERS["seed"])),
@@ -199,6 +206,7 @@ def test_a_figure_is_shown_with_what_the_pdf_needs(here: Results, shown: list[Sh
             "label": "fig-3",
             "path": "figures/synthetic/fig03.png",
             "caption": "Faces, λ = 10⁻³.",
+            "alt": "Coloured noise.",
             "width": 0.8,
         }
     }
@@ -213,9 +221,28 @@ def test_what_the_pdf_needs_can_be_written_into_a_notebook(
 
 def test_a_notebook_keeps_a_jpeg_of_the_figures_size(here: Results, shown: list[Shown]) -> None:
     save(here)
-    assert isinstance(shown[0].what, DisplayedImage)
-    with Image.open(io.BytesIO(shown[0].what.data)) as preview:
-        assert (preview.format, preview.size) == ("JPEG", (30, 20))
+    assert isinstance(shown[0].what, HTML)
+    preview = jpeg_in(shown[0].what)
+    assert (preview.format, preview.size) == ("JPEG", (30, 20))
+    assert alt_texts(shown[0].what.data) == ["Coloured noise."]
+
+
+def test_a_figure_made_before_there_were_alternative_texts_is_to_be_made_again(
+    here: Results, shown: list[Shown]
+) -> None:
+    save(here)
+    file = here.folder / "fig03.png"
+    with Image.open(file) as saved:
+        info = PngImagePlugin.PngInfo()
+        for name, value in saved.info.items():
+            if name != "Alternative text":
+                info.add_itxt(str(name), str(value))
+        saved.save(file, pnginfo=info)
+    shown.clear()
+    message = refusal(lambda: here.show_figure("fig-3"))
+    assert "fig03.png" in message
+    assert "no alternative text; run the notebooks from 01 on" in message
+    assert shown == []
 
 
 def test_the_caption_below_a_figure_is_for_the_notebook_only(

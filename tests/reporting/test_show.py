@@ -1,16 +1,16 @@
 """Notebooks show text with numbers filled in, Markdown tables, formulas and pictures."""
 
-import io
 from pathlib import Path
 
 import pytest
-from IPython.display import Image as DisplayedImage
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from PIL import Image
 
-from tests.reporting.conftest import Shown
+from tests.reporting.conftest import Shown, alt_texts, jpeg_in
+from vaelib import model
 from vaelib.config import Experiment
 from vaelib.reporting import show
+from vaelib.reporting.picture import Picture
 
 
 def markdown(shown: list[Shown]) -> str:
@@ -92,14 +92,26 @@ def test_a_picture_is_shown_without_writing_a_file(
     shown: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    show.picture(Image.new("RGB", (30, 20)))
+    show.picture(Picture(Image.new("RGB", (30, 20)), "A black rectangle."))
     assert list(tmp_path.iterdir()) == []
     [(what, _)] = shown
-    assert isinstance(what, DisplayedImage)
-    with Image.open(io.BytesIO(what.data)) as preview:
-        assert preview.size == (30, 20)
+    assert isinstance(what, HTML)
+    assert jpeg_in(what).size == (30, 20)
 
 
 def test_a_wide_picture_is_kept_smaller_in_the_same_proportions() -> None:
-    with Image.open(io.BytesIO(show.preview(Image.new("RGB", (3200, 400))).data)) as preview:
-        assert preview.size == (show.PREVIEW_WIDTH, show.PREVIEW_WIDTH // 8)
+    wide = show.preview(Picture(Image.new("RGB", (3200, 400)), "Black."))
+    assert jpeg_in(wide).size == (show.PREVIEW_WIDTH, show.PREVIEW_WIDTH // 8)
+
+
+def test_a_picture_has_its_alternative_text_whatever_signs_are_in_it() -> None:
+    alt = 'Faces of "lam-1e-5", 3 < 4 & <b>.'
+    shown_html = show.preview(Picture(Image.new("RGB", (3, 2)), alt)).data
+    assert alt_texts(shown_html) == [alt]
+
+
+def test_source_is_shown_as_it_stands_in_its_module(shown: list[Shown]) -> None:
+    show.source(model.reparametrise)
+    text = markdown(shown)
+    assert text.startswith("```python\ndef reparametrise(mu: Tensor,")
+    assert text.endswith("* noise\n```")

@@ -13,10 +13,10 @@ The notebook stays readable in Jupyter. What it holds and what becomes of it:
   title, those that follow `## Abstract` are the abstract. The other `##` headings are the numbered
   sections. A heading may carry its number (`## 2 Data`); it is checked and not printed twice.
 - A figure is an output with metadata `{"figure": {"label": "fig-3", "path":
-  "figures/synthetic/fig03.png", "caption": "Markdown", "width": 0.8}}`: path below `figures_root`,
-  width a share of the text's (1 if left out). Its number is the one in its label: `fig-3` is
-  Figure 3 and `fig-a1` is Figure A1, wherever the page has room for it. Of figures that follow
-  each other with a width of at most 0.5, two stand side by side.
+  "figures/synthetic/fig03.png", "caption": "Markdown", "alt": "what is seen", "width": 0.8}}`: path
+  below `figures_root`, width a share of the text's (1 if left out). Its number is the one in its
+  label: `fig-3` is Figure 3 and `fig-a1` is Figure A1, wherever the page has room for it. Of
+  figures that follow each other with a width of at most 0.5, two stand side by side.
 - A table is a pipe table with a paragraph `Table: its caption` before or after it; a table without
   a caption has no number.
 - An anchor in front names what follows, in Jupyter and in the PDF: `<a id="tbl-models"></a>` before
@@ -155,24 +155,30 @@ def _output_parts(outputs: list[NotebookNode], figures_root: Path, pictures: Pat
             parts.append(_figure(metadata["figure"], figures_root, pictures))
         elif "text/markdown" in data:
             parts.append(data["text/markdown"])
-        elif any(mime_type.startswith("image/") for mime_type in data):
+        elif any(kind == "text/html" or kind.startswith("image/") for kind in data):
             raise ExportError("shows a picture that is neither a figure nor notebook_only")
     return parts
 
 
 def _figure(figure: dict[str, Any], figures_root: Path, pictures: Path) -> str:
     """A figure as a fenced block of Markdown, which the filter sets."""
-    label, path, caption = (figure.get(key) for key in ("label", "path", "caption"))
+    label, path, caption, alt = (figure.get(key) for key in ("label", "path", "caption", "alt"))
     share = figure.get("width", 1.0)
-    if not (label and path and caption):
-        raise ExportError(f"shows a figure that lacks a label, a path or a caption: {figure}")
+    if not (label and path and caption and alt):
+        raise ExportError(f"shows a figure without label, path, caption or alt: {figure}")
     if not (figures_root / path).is_file():
         raise ExportError(f"shows {label}, but there is no file {path} in {figures_root}")
     if not (isinstance(share, int | float) and 0 < share <= 1):
         raise ExportError(f"shows {label} with width {share}; it must lie between 0 and 1")
     printed = _for_print(figures_root / path, share, pictures / label)
     attributes = f'#{label} .figure path="{printed.name}" width="{share:.2%}"'
+    attributes += f' alt="{_in_quotes(alt)}"'
     return f"::: {{{attributes}}}\n{' '.join(caption.split())}\n:::"
+
+
+def _in_quotes(text: str) -> str:
+    """The text as the value of an attribute in pandoc's Markdown, in one line."""
+    return re.sub(r'(["\\\\])', r"\\\1", " ".join(text.split()))
 
 
 def _for_print(picture: Path, share: float, target: Path) -> Path:

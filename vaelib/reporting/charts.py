@@ -50,12 +50,14 @@ def loss_curves(runs: Mapping[str, Run]) -> Picture:
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.legend()
-    fall = [
-        f"{name} from {rows[0].reconstruction:.3g} to {rows[-1].reconstruction:.3g} at"
-        f" {rows[-1].kl:.3g} nats"
+    ends = [
+        f"{name} {rows[-1].reconstruction:.3g} and {rows[-1].kl:.3g} nats"
         for name, rows in curves.items()
     ]
-    alt = f"Two line charts, mean squared error and KL against images seen: {', '.join(fall)}."
+    alt = (
+        "Two line charts of mean squared error and KL against images seen. They end at:"
+        f" {', '.join(ends)}."
+    )
     return Picture(_as_image(figure), alt)
 
 
@@ -73,7 +75,9 @@ def training_curve(run: Run) -> Picture:
         ends.append(f"{split} from {total[0]:.3g} to {total[-1]:.3g}")
     axes.set(xlabel="images seen (thousands)", ylabel="loss", ylim=(0, None))
     axes.legend()
-    return Picture(_as_image(figure), f"Line chart of the loss that falls: {', '.join(ends)}.")
+    return Picture(
+        _as_image(figure), f"Line chart of the loss against images seen: {', '.join(ends)}."
+    )
 
 
 @mpl.rc_context(STYLE)
@@ -94,7 +98,7 @@ def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
     left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
     right.set(xlabel="step", ylabel="KL (nats)", ylim=(0, None))
     left.legend()
-    alt = f"Two line charts, both terms of the loss by step: {'; '.join(ends)}."
+    alt = f"Two line charts of both terms of the loss against steps: {'; '.join(ends)}."
     return Picture(_as_image(figure), alt)
 
 
@@ -192,8 +196,8 @@ def optimum(
     points = [f"{bit:.3f} at {lam:.1e}" for lam, bit in zip(lams, value, strict=True)]
     lines = [f"{name}, at {lam:.1e}" for name, lam in marks.items()]
     alt = (
-        f"Code length in bits against lambda: {', '.join(points)};"
-        f" upright lines: {'; '.join(lines)}."
+        f"Line chart of the code length in bits against lambda: {', '.join(points)}."
+        f" Upright lines: {'; '.join(lines)}."
     )
     return Picture(_as_image(figure), alt)
 
@@ -210,7 +214,9 @@ def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Picture:
     listed = ", ".join(
         f"{name} {kl:.0f} nats and {error:.4f}" for name, (kl, error) in points.items()
     )
-    return Picture(_as_image(figure), f"Chart of KL against mean squared error: {listed}.")
+    return Picture(
+        _as_image(figure), f"Points of KL and mean squared error, one per model: {listed}."
+    )
 
 
 @mpl.rc_context(STYLE)
@@ -239,13 +245,14 @@ def frequencies(
     axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
     axes.legend(loc="lower right")
-    missed = [
-        f"{model} has {sum(models[model][name][0] < truth[name] / 2 for name in attributes)}"
-        for model in models
-    ]
+    rare = {
+        model: sum(intervals[name][0] < truth[name] / 2 for name in attributes)
+        for model, intervals in models.items()
+    }
+    counts = ", ".join(f"{count} with {model}" for model, count in rare.items())
     alt = (
-        f"Chart of the frequencies of {len(attributes)} attributes, among held-out faces and among"
-        f" generated ones. Less than half as frequent as among held-out faces: {', '.join(missed)}."
+        f"Bars of the frequencies of {len(attributes)} attributes among held-out faces, dots of"
+        f" those among generated faces. Less than half as frequent there: {counts}."
     )
     return Picture(_as_image(figure), alt)
 

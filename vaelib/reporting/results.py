@@ -87,7 +87,8 @@ class Results:
         """Show a saved figure with its caption, in Jupyter and, by its path, in the PDF.
 
         width: share of the text's width in the PDF. Raises InputError if the figure is missing or
-        was made from other faces, in another preset, from another seed or with other budgets.
+        was made from other faces, in another preset, from another seed or with other budgets, or
+        before figures had alternative texts.
         """
         file = self._file(label)
         if not file.exists():
@@ -97,6 +98,11 @@ class Results:
             image = picture.convert("RGB")
         tags = {tag: metadata.get(tag, "unknown") for tag in PNG_TAGS.values()}
         self._check_origin(file.name, tags)
+        if ALT not in metadata:
+            raise InputError(
+                f"{file.name} in {self.folder} has no alternative text; run the notebooks from 01"
+                " on to make it again"
+            )
         figure = {
             "label": label,
             "path": file.relative_to(self.root).as_posix(),

@@ -1,12 +1,13 @@
 """What a notebook displays: text with numbers filled in, pictures and tables."""
 
+import base64
+import html
 import inspect
 import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from IPython.display import Image as DisplayedImage
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from PIL import Image, ImageOps
 
 from vaelib.reporting.picture import Picture
@@ -28,14 +29,19 @@ def picture(shown: Picture) -> None:
     display(preview(shown))
 
 
-def preview(shown: Picture) -> DisplayedImage:
-    """The picture as a notebook keeps it: a JPEG no wider than PREVIEW_WIDTH."""
+def preview(shown: Picture) -> HTML:
+    """The picture as a notebook keeps it: a JPEG no wider than PREVIEW_WIDTH.
+
+    As an <img>: of an image in an output's own formats, neither JupyterLab nor nbconvert shows the
+    alternative text.
+    """
     small = shown.image.convert("RGB")
     if small.width > PREVIEW_WIDTH:
         small = ImageOps.contain(small, (PREVIEW_WIDTH, small.height), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, format="JPEG", quality=PREVIEW_QUALITY)
-    return DisplayedImage(encoded.getvalue(), format="jpeg", alt=shown.alt)
+    source = f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
+    return HTML(f'<img alt="{html.escape(shown.alt)}" src="{source}">')
 
 
 def table(

@@ -1,4 +1,4 @@
-"""Figures show the very pixels and numbers that they are given, and touch no global state."""
+"""Charts draw the very numbers that they are given, say them in words, and leave no state."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,34 +15,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
 from matplotlib.text import Annotation
-from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from vaelib.config import IMAGE_SHAPE, SEVEN, Experiment
-from vaelib.data import to_float
-from vaelib.reporting import figures
+from vaelib.config import SEVEN, Experiment
+from vaelib.latent import Posterior
+from vaelib.loss import LossParts
+from vaelib.reporting import charts
+from vaelib.reporting.picture import Picture
 from vaelib.training.runs import HistoryRow, Run
-
-HEIGHT, WIDTH, GAP = 64 * 3, 48 * 3, 2 * 3  # as printed, three pixels for one
-
-
-def dark_faces(n: int) -> Tensor:
-    """Different faces (n, 3, 64, 48) of which no pixel is white."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 200, (n, *IMAGE_SHAPE), dtype=torch.uint8, generator=generator)
-
-
-def enlarged(face: Tensor) -> NDArray[np.uint8]:
-    """What a face (3, 64, 48) looks like where each of its pixels is a square of 3 x 3."""
-    return np.kron(face.permute(1, 2, 0).numpy(), np.ones((3, 3, 1), np.uint8))
-
-
-def place(picture: NDArray[np.uint8], row: int, column: int) -> NDArray[np.uint8]:
-    """The part of a grid where the face of a row and column stands, as a view."""
-    top, left = row * (HEIGHT + GAP), column * (WIDTH + GAP)
-    return picture[top : top + HEIGHT, left : left + WIDTH]
 
 
 def run(name: str, scale: float = 1.0) -> Run:
@@ -69,15 +51,29 @@ MODELS = {
     "centred": {"Male": [0.5, 0.4, 0.6], "Wearing_Hat": [0.1, 0.1, 0.1], "Young": [0.7, 0.6, 0.8]},
 }
 
-CHARTS: dict[str, Callable[[], Image.Image]] = {
-    "loss_curves": lambda: figures.loss_curves(runs(3)),
-    "training_curve": lambda: figures.training_curve(run("lam-1e-5")),
-    "bars": lambda: figures.bars({"one": 1.0, "two": 2.0}, "things"),
-    "latent_use": lambda: figures.latent_use({"one": torch.rand(8), "two": torch.rand(16)}),
-    "histogram": lambda: figures.histogram({"one": [0.0, 1.0, 1.5], "two": [2.0]}, "things"),
-    "optimum": lambda: figures.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2e-5}),
-    "rate_distortion": lambda: figures.rate_distortion(POINTS),
-    "frequencies": lambda: figures.frequencies(TRUTH, MODELS),
+TERMS = {
+    name: [LossParts(*torch.tensor([0.0, error, kl])) for error, kl in steps]
+    for name, steps in {
+        "one": [(0.5, 8.0), (0.25, 120.0)],
+        "two": [(0.5, 8.0), (0.375, 0.125)],
+    }.items()
+}
+POSTERIORS = {
+    "before": Posterior(torch.zeros(2, 3), torch.zeros(2, 3)),
+    "after": Posterior(torch.tensor([[1.0, 9, 2], [3, 9, 4]]), torch.full((2, 3), 0.25).log() * 2),
+}
+
+CHARTS: dict[str, Callable[[], Picture]] = {
+    "loss_curves": lambda: charts.loss_curves(runs(3)),
+    "training_curve": lambda: charts.training_curve(run("lam-1e-5")),
+    "bars": lambda: charts.bars({"one": 1.0, "two": 2.0}, "things"),
+    "loss_terms": lambda: charts.loss_terms(TERMS),
+    "posteriors": lambda: charts.posteriors(POSTERIORS, first=2, second=0),
+    "latent_use": lambda: charts.latent_use({"one": torch.rand(8), "two": torch.rand(16)}),
+    "histogram": lambda: charts.histogram({"one": [0.0, 1.0, 1.5], "two": [2.0]}, "things"),
+    "optimum": lambda: charts.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2e-5}),
+    "rate_distortion": lambda: charts.rate_distortion(POINTS),
+    "frequencies": lambda: charts.frequencies(TRUTH, MODELS),
 }
 
 
@@ -91,7 +87,7 @@ def panels(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
         figure.draw_without_rendering()
         return Image.new("RGB", (1, 1))
 
-    monkeypatch.setattr(figures, "_as_image", keep_axes)
+    monkeypatch.setattr(charts, "_as_image", keep_axes)
     return axes
 
 
@@ -142,92 +138,55 @@ def intervals(panel: Axes) -> list[list[Interval]]:
     return found
 
 
-# --- grids of faces
-
-
-def expected_grid(faces: Tensor, rows: int, columns: int) -> NDArray[np.uint8]:
-    """The faces at their rows and columns, white between them, no border around them."""
-    size = (rows * (HEIGHT + GAP) - GAP, columns * (WIDTH + GAP) - GAP, 3)
-    grid = np.full(size, 255, np.uint8)
-    for index, face in enumerate(faces):
-        place(grid, index // columns, index % columns)[:] = enlarged(face)
-    return grid
-
-
-@pytest.mark.parametrize(
-    ("count", "rows", "columns"), [(6, 2, 3), (5, 2, 3), (4, 4, 1), (2, 1, 2), (1, 1, 1)]
-)
-def test_a_grid_holds_its_faces_row_by_row_on_white(count: int, rows: int, columns: int) -> None:
-    faces = dark_faces(count)
-    grid = np.asarray(figures.image_grid(faces, columns))
-    np.testing.assert_array_equal(grid, expected_grid(faces, rows, columns))
-
-
-def test_a_grid_is_no_wider_than_its_faces() -> None:
-    grid = np.asarray(figures.image_grid(dark_faces(2), columns=8))
-    np.testing.assert_array_equal(grid, expected_grid(dark_faces(2), 1, 2))
-
-
-def test_faces_as_floats_look_as_they_do_as_bytes() -> None:
-    faces = dark_faces(3)
-    from_bytes, from_floats = (figures.image_grid(f, 3) for f in (faces, to_float(faces)))
-    np.testing.assert_array_equal(np.asarray(from_floats), np.asarray(from_bytes))
-
-
-def test_each_interpolation_is_a_row_from_left_to_right() -> None:
-    faces = dark_faces(6).view(2, 3, *IMAGE_SHAPE)
-    grid = np.asarray(figures.interpolation_grid(to_float(faces)))
-    np.testing.assert_array_equal(grid, expected_grid(faces.flatten(0, 1), 2, 3))
-
-
 # --- charts
 
 
 @pytest.fixture(scope="module")
-def charts() -> dict[str, Image.Image]:
+def every_chart() -> dict[str, Picture]:
     """Every chart, drawn once."""
     torch.manual_seed(0)
     return {name: draw() for name, draw in CHARTS.items()}
 
 
-def test_charts_are_rgb_pictures_with_something_on_white(charts: dict[str, Image.Image]) -> None:
-    needed = {(255, 255, 255), rgb_of(figures.COLOURS[0])}
+def test_charts_are_rgb_pictures_with_something_on_white(every_chart: dict[str, Picture]) -> None:
+    needed = {(255, 255, 255), rgb_of(charts.COLOURS[0])}
     offenders = [
         name
-        for name, chart in charts.items()
-        if chart.mode != "RGB" or not needed <= colours_of(chart)
+        for name, chart in every_chart.items()
+        if chart.image.mode != "RGB" or not needed <= colours_of(chart.image)
     ]
     assert offenders == []
 
 
-def test_charts_are_as_wide_as_the_reports_text(charts: dict[str, Image.Image]) -> None:
-    assert [name for name, chart in charts.items() if chart.width != 6.3 * 200] == []
+def test_charts_are_as_wide_as_the_reports_text(every_chart: dict[str, Picture]) -> None:
+    assert [name for name, chart in every_chart.items() if chart.image.width != 6.3 * 200] == []
 
 
 @pytest.mark.slow
 def test_the_same_numbers_give_the_same_picture_and_leave_no_global_state(
-    charts: dict[str, Image.Image],
+    every_chart: dict[str, Picture],
 ) -> None:
     before = dict(mpl.rcParams)
     torch.manual_seed(0)
     again = {name: draw() for name, draw in CHARTS.items()}
-    assert [name for name in charts if again[name].tobytes() != charts[name].tobytes()] == []
+    for name, chart in every_chart.items():
+        assert again[name].image.tobytes() == chart.image.tobytes(), name
     assert pyplot.get_fignums() == []
     assert dict(mpl.rcParams) == before
 
 
 def test_the_style_reaches_the_legends(panels: list[Axes]) -> None:
-    for name in sorted(CHARTS.keys() - {"bars", "rate_distortion"}):
+    for name in sorted(CHARTS.keys() - {"bars", "rate_distortion", "posteriors"}):
         panels.clear()
         CHARTS[name]()
         legend = panels[0].get_legend()
         assert legend is not None, name
         assert not legend.get_frame_on(), name
-        assert legend.get_texts()[0].get_fontsize() == figures.STYLE["font.size"], name
+        assert legend.get_texts()[0].get_fontsize() == charts.STYLE["font.size"], name
 
 
 def test_loss_curves_draw_the_validation_losses_of_every_model(panels: list[Axes]) -> None:
-    figures.loss_curves(runs(7))
+    charts.loss_curves(runs(7))
     error, kl = (lines(panel) for panel in panels)
     assert list(error) == list(kl) == list(SEVEN)
     assert error["lam-1e-4"].x == kl["lam-1e-4"].x == [0, 1, 2, 3]
@@ -236,12 +195,12 @@ def test_loss_curves_draw_the_validation_losses_of_every_model(panels: list[Axes
 
 
 def test_every_model_has_a_colour_of_its_own(panels: list[Axes]) -> None:
-    figures.loss_curves(runs(7))
+    charts.loss_curves(runs(7))
     assert len({line.get_color() for line in panels[0].lines}) == 7
 
 
 def test_a_training_curve_draws_the_loss_that_was_minimised(panels: list[Axes]) -> None:
-    figures.training_curve(run("lam-1e-3"))
+    charts.training_curve(run("lam-1e-3"))
     drawn = lines(panels[0])
     assert drawn["train"].x == drawn["validation"].x == [1, 2, 3]  # nothing before training
     assert drawn["train"].y == pytest.approx([1.1, 0.55, 1.1 / 3])  # 1 + 1e-3 x 100 at first
@@ -249,7 +208,7 @@ def test_a_training_curve_draws_the_loss_that_was_minimised(panels: list[Axes]) 
 
 
 def test_bars_are_as_long_as_their_values_and_in_their_order(panels: list[Axes]) -> None:
-    figures.bars({"one": 1.0, "three": 3.0, "two": 2.0}, "things")
+    charts.bars({"one": 1.0, "three": 3.0, "two": 2.0}, "things")
     [panel] = panels
     [bars] = panel.containers
     assert isinstance(bars, BarContainer)
@@ -260,36 +219,36 @@ def test_bars_are_as_long_as_their_values_and_in_their_order(panels: list[Axes])
 
 
 def test_bars_have_their_values_written_out(panels: list[Axes]) -> None:
-    figures.bars({"one": 1.2345, "two": 20.0}, "things")
+    charts.bars({"one": 1.2345, "two": 20.0}, "things")
     assert [text.get_text() for text in panels[0].texts] == ["1.23", "20"]
 
 
 def test_a_bar_chart_grows_with_the_number_of_bars() -> None:
-    few, many = (figures.bars({f"{i}": 1.0 for i in range(n)}, "things") for n in (2, 7))
-    assert many.height - few.height == 5 * 0.3 * 200
+    few, many = (charts.bars({f"{i}": 1.0 for i in range(n)}, "things") for n in (2, 7))
+    assert many.image.height - few.image.height == 5 * 0.3 * 200
 
 
 def test_latent_use_ranks_the_latents(panels: list[Axes]) -> None:
-    figures.latent_use({"base": torch.tensor([0.5, 3.0, 0.0, 1.0])})
+    charts.latent_use({"base": torch.tensor([0.5, 3.0, 0.0, 1.0])})
     assert lines(panels[0])["base"] == Line([1, 2, 3, 4], [3.0, 1.0, 0.5, 0.0])
 
 
 def test_a_histogram_draws_densities(panels: list[Axes]) -> None:
-    figures.histogram({"few": [0.0, 0.5, 2.0], "many": [float(i) for i in range(200)]}, "things")
+    charts.histogram({"few": [0.0, 0.5, 2.0], "many": [float(i) for i in range(200)]}, "things")
     for patch in panels[0].patches:
         x, y = np.asarray(patch.get_path().vertices).T
         assert np.trapezoid(y, x) == pytest.approx(1)  # the area under the outline
 
 
 def test_a_histogram_names_its_sets(panels: list[Axes]) -> None:
-    figures.histogram({"held out": [0.0, 1.0], "generated": [0.5, 2.0]}, "things")
+    charts.histogram({"held out": [0.0, 1.0], "generated": [0.5, 2.0]}, "things")
     legend = panels[0].get_legend()
     assert legend is not None
     assert {text.get_text() for text in legend.get_texts()} == {"held out", "generated"}
 
 
 def test_code_lengths_stand_at_their_lambdas_with_their_intervals(panels: list[Axes]) -> None:
-    figures.optimum(LAMS, BITS, {"found": 2e-5})
+    charts.optimum(LAMS, BITS, {"found": 2e-5})
     [drawn] = intervals(panels[0])
     expected = [
         (lam, value, [[lam, low], [lam, high]])
@@ -299,43 +258,43 @@ def test_code_lengths_stand_at_their_lambdas_with_their_intervals(panels: list[A
 
 
 def test_lambdas_to_compare_are_upright_lines_by_name(panels: list[Axes]) -> None:
-    figures.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2.04e-5})
+    charts.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2.04e-5})
     drawn = lines(panels[0])
     assert drawn["theory: 3.0e-05"] == Line([3e-5] * 2, [0, 1])  # from the bottom to the top
     assert drawn["found: 2.0e-05"] == Line([2.04e-5] * 2, [0, 1])
 
 
 def test_a_lambda_that_is_no_number_is_drawn_nowhere(panels: list[Axes]) -> None:
-    figures.optimum(LAMS, BITS, {"found": 2e-5})
-    figures.optimum(LAMS, BITS, {"found": 2e-5, "theory": float("nan")})
+    charts.optimum(LAMS, BITS, {"found": 2e-5})
+    charts.optimum(LAMS, BITS, {"found": 2e-5, "theory": float("nan")})
     without, with_nan = panels
     assert with_nan.get_xlim() == without.get_xlim()
 
 
 def test_lambdas_are_on_a_logarithmic_scale(panels: list[Axes]) -> None:
-    figures.optimum(LAMS, BITS, {"found": 2e-5})
+    charts.optimum(LAMS, BITS, {"found": 2e-5})
     assert panels[0].get_xscale() == "log"
 
 
 def test_a_model_is_a_point_of_its_rate_and_distortion(panels: list[Axes]) -> None:
-    figures.rate_distortion(POINTS)
+    charts.rate_distortion(POINTS)
     drawn = [(line.x, line.y) for line in map(as_line, panels[0].lines)]
     assert drawn == [([kl], [error]) for kl, error in POINTS.values()]
 
 
 def test_a_point_has_the_name_of_its_model(panels: list[Axes]) -> None:
-    figures.rate_distortion(POINTS)
+    charts.rate_distortion(POINTS)
     named = {text.get_text(): text.xy for text in panels[0].texts if isinstance(text, Annotation)}
     assert named == POINTS
 
 
 def test_no_model_is_left_out_for_want_of_colours(panels: list[Axes]) -> None:
-    figures.rate_distortion({f"{n}": (1.0 + n, 0.1) for n in range(10)})
+    charts.rate_distortion({f"{n}": (1.0 + n, 0.1) for n in range(10)})
     assert len(panels[0].lines) == 10
 
 
 def test_frequencies_of_held_out_faces_are_bars_from_rare_to_common(panels: list[Axes]) -> None:
-    figures.frequencies(TRUTH, MODELS)
+    charts.frequencies(TRUTH, MODELS)
     [bars] = [item for item in panels[0].containers if isinstance(item, BarContainer)]
     assert [bar.get_width() for bar in bars] == [0.05, 0.4, 0.75]
     labels = [label.get_text() for label in panels[0].get_yticklabels()]
@@ -343,7 +302,7 @@ def test_frequencies_of_held_out_faces_are_bars_from_rare_to_common(panels: list
 
 
 def test_frequencies_of_models_are_dots_with_their_intervals(panels: list[Axes]) -> None:
-    figures.frequencies(TRUTH, MODELS)
+    charts.frequencies(TRUTH, MODELS)
     for drawn, model in zip(intervals(panels[0]), MODELS.values(), strict=True):
         found = [[dot.x, *(x for x, _ in dot.ends)] for dot in drawn]
         expected = [model[name] for name in ("Wearing_Hat", "Male", "Young")]
@@ -351,35 +310,62 @@ def test_frequencies_of_models_are_dots_with_their_intervals(panels: list[Axes])
 
 
 def test_dots_of_models_lie_side_by_side_within_their_bar(panels: list[Axes]) -> None:
-    figures.frequencies(TRUTH, MODELS)
+    charts.frequencies(TRUTH, MODELS)
     first, second = ([dot.y for dot in drawn] for drawn in intervals(panels[0]))
     assert first == pytest.approx([-0.08, 0.92, 1.92])
     assert second == pytest.approx([0.08, 1.08, 2.08])
 
 
 def test_a_chart_of_frequencies_grows_with_the_number_of_attributes() -> None:
-    few, many = (figures.frequencies({f"{i}": 0.5 for i in range(n)}, {}).height for n in (3, 23))
+    few, many = (
+        charts.frequencies({f"{i}": 0.5 for i in range(n)}, {}).image.height for n in (3, 23)
+    )
     assert many - few == 680  # 20 x 0.17 inches
 
 
-def test_marks_points_and_models_are_seen(charts: dict[str, Image.Image]) -> None:
+def test_marks_points_and_models_are_seen(every_chart: dict[str, Picture]) -> None:
     with_less = {
-        "optimum": figures.optimum(LAMS, BITS, {"theory": 3e-5}),
-        "rate_distortion": figures.rate_distortion({"one": (1.0, 0.1)}),
-        "frequencies": figures.frequencies(TRUTH, {}),
+        "optimum": charts.optimum(LAMS, BITS, {"theory": 3e-5}),
+        "rate_distortion": charts.rate_distortion({"one": (1.0, 0.1)}),
+        "frequencies": charts.frequencies(TRUTH, {}),
     }
-    palette = {rgb_of(colour) for colour in figures.COLOURS}
+    palette = {rgb_of(colour) for colour in charts.COLOURS}
     for name, less in with_less.items():
-        assert (colours_of(charts[name]) - colours_of(less)) & palette, name
+        assert (colours_of(every_chart[name].image) - colours_of(less.image)) & palette, name
 
 
-def test_rows_stand_below_each_other_beside_their_names() -> None:
-    white, black = torch.full((8, 3, 64, 48), 255, dtype=torch.uint8), torch.zeros(4, 3, 64, 48)
-    picture = figures.labelled_rows({"white": white, "black": black.to(torch.uint8)})
-    pixels, left = np.asarray(picture), figures.NAME_WIDTH
-    half = picture.height // 2
-    assert picture.width == left + figures.image_grid(white, columns=8).width
-    assert pixels[:half, left:].min() == 255
-    assert pixels[half : half + 64, left : left + 48].max() == 0
-    assert pixels[half + 64, -48:].min() == 255  # four faces are fewer than eight
-    assert (pixels[:half, :left] < 128).any()  # a name
+def test_both_terms_are_drawn_after_each_step(panels: list[Axes]) -> None:
+    charts.loss_terms(TERMS)
+    error, kl = (lines(panel) for panel in panels)
+    assert error["two"] == Line([1, 2], [0.5, 0.375])
+    assert kl["one"] == Line([1, 2], [8, 120])
+
+
+def test_a_posterior_is_an_ellipse_of_one_standard_deviation_around_its_mean(
+    panels: list[Axes],
+) -> None:
+    charts.posteriors(POSTERIORS, first=2, second=0)
+    assert [panel.get_title() for panel in panels] == ["before", "after"]
+    prior, *faces = (patch for patch in panels[1].patches if isinstance(patch, Ellipse))
+    assert (prior.center, prior.width, prior.height) == ((0, 0), 2, 2)
+    drawn = [(*face.center, face.width, face.height) for face in faces]
+    assert drawn == [(2, 1, 0.5, 0.5), (4, 3, 0.5, 0.5)]
+
+
+def test_alternative_texts_say_what_the_charts_show(every_chart: dict[str, Picture]) -> None:
+    expected = {
+        "loss_curves": "lam-1e-4 1.33 and 133 nats",
+        "training_curve": "train from 1 to 0.334, validation from 2 to 0.667",
+        "bars": "Bar chart, things: one 1, two 2.",
+        "loss_terms": "two, error from 0.500 to 0.375, KL from 8 to 0.125 nats",
+        "posteriors": "of 2 faces",
+        "latent_use": "one from",
+        "histogram": "one with mean 0.83 and standard deviation 0.62",
+        "optimum": "3.500 at 1.0e-03, 2.500 at 1.0e-04, 3.000 at 1.0e-05",
+        "rate_distortion": "lam-1e-5 80 nats and 0.0400",
+        "frequencies": "3 attributes",
+    }
+    assert list(expected.keys() ^ every_chart.keys()) == []
+    missing = [name for name, words in expected.items() if words not in every_chart[name].alt]
+    assert missing == []
+    assert [chart.alt for chart in every_chart.values() if not chart.alt.endswith(".")] == []
