@@ -17,6 +17,7 @@ from nbval.plugin import IPyNbCell, IPyNbFile, coalesce_streams
 from PIL import Image
 from pypdf import PdfReader
 
+from tests.notebooks.try_it import BUDGET, SIDE_BUDGET
 from tests.reporting.conftest import alt_texts
 from vaelib.publishing.notebooks import original_cells
 from vaelib.publishing.reproduce import NOTEBOOKS
@@ -25,8 +26,7 @@ from vaelib.support import paths
 FIGURES = [f"fig{number:02}.png" for number in range(1, 15)]
 PROJECT_FOLDERS = ("figures", "report", "notebooks", "build")
 ABSOLUTE_PATH = re.compile(r"""(?:^|[\s'"(=])(?:/[\w.-]+){2,}|\b[A-Z]:\\""")
-BUDGET, SIDE_BUDGET = 384, 128  # images: less than the preset's, as training takes most time
-LONGEST_CELL, MOST_CELLS = 15, 30
+LONGEST_CELL, MOST_CELLS = 18, 40
 WRITTEN = [*NOTEBOOKS, "07_explore"]  # the last one is played with, and no part of the report
 
 
@@ -273,9 +273,11 @@ def test_notebooks_are_short(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_notebooks_define_nothing_that_a_module_should_hold(name: str) -> None:
+    # Training loops are what 02 and 05 teach.
     kinds = (ast.FunctionDef, ast.ClassDef, ast.While)
-    tree = ast.parse("\n".join(cell.source for cell in code_of(name)))
-    assert not [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    source = "\n".join(cell.source for cell in code_of(name))
+    assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    assert "train_step(" not in source or name in ("02_training", "05_centred_z")
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -288,6 +290,11 @@ def test_parameters_are_literals_with_a_comment_each(name: str) -> None:
 
 
 def test_every_figure_is_drawn_by_a_cell_that_says_so() -> None:
-    first_lines = [cell.source.splitlines()[0] for name in NOTEBOOKS for cell in code_of(name)]
-    for number in range(1, 15):
-        assert first_lines.count(f"# Figure {number}") == 1
+    numbers = []
+    for name in NOTEBOOKS:
+        for cell in code_of(name):
+            comment = re.match(r"# Figures? (\d+)(?: (?:to|and) (\d+))?\n", cell.source)
+            if comment:
+                first, last = int(comment[1]), int(comment[2] or comment[1])
+                numbers += range(first, last + 1)
+    assert numbers == list(range(1, 15))  # in the order of the original

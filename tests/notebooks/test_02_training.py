@@ -13,9 +13,10 @@ pytestmark = pytest.mark.notebook
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tried]]:
-    parameters = smoke_parameters(tmp_path_factory.mktemp("out"), budget=384, side_budget=128)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        yield try_all(NOTEBOOK, parameters, displayed(monkeypatch))
+        yield try_all(
+            NOTEBOOK, smoke_parameters(tmp_path_factory.mktemp("out")), displayed(monkeypatch)
+        )
 
 
 def test_the_encoder_is_shown_as_it_stands_in_its_module(tried: dict[str, Tried]) -> None:

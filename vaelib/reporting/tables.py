@@ -22,13 +22,13 @@ WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "deformed ", "deformed not ", "frequenc
 # Columns of the tables: the heading, the measure below it, and how its numbers are formatted.
 Columns = Mapping[str, tuple[str, str]]
 
-RECONSTRUCTION: Columns = {
+ERRORS: Columns = {
     "error": ("reconstruction", ".4f"),
     "PSNR": ("psnr", ".1f"),
     "KL": ("kl", ".0f"),
     "bits": ("bits_per_dimension", ".3f"),
-    "in use": ("active_units", ".0f"),
 }
+RECONSTRUCTION: Columns = {**ERRORS, "in use": ("active_units", ".0f")}
 POSTERIOR: Columns = {
     "mean μ²": ("mean_square_mu", ".2f"),
     "variance": ("aggregate_variance", ".2f"),
