@@ -290,7 +290,7 @@ def test_parameters_are_literals_with_a_comment_each(name: str) -> None:
 
 
 def test_every_figure_is_drawn_by_a_cell_that_says_so() -> None:
-    numbers = []
+    numbers: list[int] = []
     for name in NOTEBOOKS:
         for cell in code_of(name):
             comment = re.match(r"# Figures? (\d+)(?: (?:to|and) (\d+))?\n", cell.source)
