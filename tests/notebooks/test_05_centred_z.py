@@ -1,0 +1,61 @@
+"""What the boxes of 05_centred_z promise happens."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.notebooks.try_it import Tried, boxes, displayed, smoke_parameters, try_all
+
+NOTEBOOK = "05_centred_z"
+pytestmark = pytest.mark.notebook
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tried]]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield try_all(
+            NOTEBOOK, smoke_parameters(tmp_path_factory.mktemp("out")), displayed(monkeypatch)
+        )
+
+
+def test_a_larger_lambda_sets_the_losses_apart_but_no_gradient(tried: dict[str, Tried]) -> None:
+    _, after, *_ = tried["Plus one, on paper and on one batch"]
+    assert after["totals"][1] - after["totals"][0] == pytest.approx(0.1, rel=1e-4)
+    assert after["same"]
+
+
+def test_two_steps_tell_the_pull_from_the_rest(tried: dict[str, Tried]) -> None:
+    _, after, *_ = tried["Plus one, trained"]
+    weights = after["weights"]
+    assert torch.equal(weights["standard"], weights["plus one"])
+    assert not torch.equal(weights["standard"], weights["pull"])
+
+
+def test_other_noise_leaves_the_models_as_far_apart(tried: dict[str, Tried]) -> None:
+    before, after, *_ = tried["What else it can have been: another seed"]
+    assert before["differences"].keys() == after["differences"].keys()
+    for key, difference in before["differences"].items():
+        assert after["differences"][key] == pytest.approx(difference, rel=0.2)
+        assert after["differences"][key] != difference
+
+
+def test_the_pull_brings_the_means_closer(tried: dict[str, Tried]) -> None:
+    before, after, *_ = tried["A reading that pulls"]
+    assert after["mean_square"] < before["mean_square"]
+    assert after["variance"] < before["variance"]
+
+
+def test_weaker_noise_draws_faces_that_are_more_alike(tried: dict[str, Tried]) -> None:
+    before, after, *_ = tried["Faces and interpolations"]
+    for label, faces in before["drawn"].items():
+        assert after["drawn"][label].std(dim=0).mean() < faces.std(dim=0).mean()
+
+
+def test_the_rule_of_another_claim_is_shown(tried: dict[str, Tried]) -> None:
+    assert "pale or fair-haired women" in tried["The numbers"].printed
+
+
+def test_every_box_is_tried_above(tried: dict[str, Tried]) -> None:
+    assert list(tried) == [box.section for box in boxes(NOTEBOOK)]
+    assert len(tried) == 6
