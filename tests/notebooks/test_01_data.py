@@ -1,0 +1,81 @@
+"""What the boxes of 01_data promise happens."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.notebooks.try_it import Tried, boxes, displayed, smoke_parameters, try_all
+
+NOTEBOOK = "01_data"
+pytestmark = pytest.mark.notebook
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tried]]:
+    folder = tmp_path_factory.mktemp("out")
+    photo = Image.new("RGB", (400, 300), "red")
+    photo.paste("blue", (100, 0, 300, 300))
+    photo.save(folder / "me.jpg", quality=95)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        yield try_all(NOTEBOOK, smoke_parameters(folder), displayed(monkeypatch))
+
+
+def test_all_the_chosen_faces_smile(tried: dict[str, Tried]) -> None:
+    _, after, *_ = tried["Finding the faces"]
+    assert after["faces"].where("Smiling")[after["positions"]].all()
+    assert len(after["positions"]) == 32
+
+
+def test_another_factor_changes_other_pixels(tried: dict[str, Tried]) -> None:
+    before, after, printed, _ = tried["Faces drawn by a program"]
+    assert printed.startswith("smile, from ")
+    mouth = (slice(None), slice(None), slice(40, 56))
+    assert not torch.equal(after["row"][0], after["row"][-1])
+    assert torch.equal(after["row"][0, :, :16], after["row"][-1, :, :16])  # hair and forehead
+    assert not torch.equal(after["row"][mouth][0], after["row"][mouth][-1])
+    assert not torch.equal(before["row"], after["row"])
+
+
+def test_the_parts_have_about_as_many_faces_with_glasses(tried: dict[str, Tried]) -> None:
+    lines = tried["Three parts that never mix"].printed.splitlines()
+    shares = [float(line.split("Eyeglasses ")[1].rstrip("%")) for line in lines if "faces" in line]
+    assert len(shares) == 3
+    assert max(shares) - min(shares) < 6  # percent; 150 faces in each of the smaller parts
+
+
+def test_a_photo_of_ones_own_is_framed_in_its_middle(tried: dict[str, Tried]) -> None:
+    _, after, *_ = tried["From a photo to 64 x 48"]
+    red, _, blue = after["framed"][0].float().mean(dim=(1, 2))
+    assert blue > 200
+    assert red < 60
+
+
+def test_without_mirroring_the_faces_stay_as_they_are(tried: dict[str, Tried]) -> None:
+    before, after, *_ = tried["From bytes to numbers, and mirrored"]
+    assert torch.equal(after["mirrored"], after["eight"])
+    assert not torch.equal(before["mirrored"], before["eight"])
+
+
+def test_few_faces_leave_a_rougher_mean(tried: dict[str, Tried]) -> None:
+    before, after, *_ = tried["What the average face leaves out"]
+
+    def roughness(mean: torch.Tensor) -> float:
+        return float((mean[:, 1:] - mean[:, :-1]).abs().mean())
+
+    assert len(after["images"]) == 8
+    assert roughness(after["mean"]) > roughness(before["mean"])
+
+
+def test_the_rarest_attributes_are_shown(tried: dict[str, Tried]) -> None:
+    before, after, _, pictures = tried["What is known about each face"]
+    assert max(after["listed"].values()) < max(before["listed"].values())
+    assert min(after["listed"].values()) == min(after["shares"].values())
+    assert pictures
+
+
+def test_every_box_is_tried_above(tried: dict[str, Tried]) -> None:
+    assert list(tried) == [box.section for box in boxes(NOTEBOOK)]
+    assert len(tried) == 7
