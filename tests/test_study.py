@@ -17,7 +17,8 @@ from vaelib.data import FaceSet
 from vaelib.evaluation import evaluate
 from vaelib.evaluation.claims import RULES, ClaimGroup
 from vaelib.reporting.results import Origin, Results
-from vaelib.study import SideStudy, Study, open_study
+from vaelib.study import SideStudy, Study, open_study, results_root
+from vaelib.support import paths
 from vaelib.training import launch
 from vaelib.training.step import Execution
 
@@ -195,6 +196,12 @@ def test_each_claim_belongs_to_one_of_the_three_studies(
 # --- opening one
 
 
+def test_results_of_the_smoke_preset_do_not_take_the_place_of_figures() -> None:
+    assert results_root("", "quick") == results_root("", "full") == paths.ROOT
+    assert results_root("", "smoke") == paths.ROOT / "build" / "smoke"
+    assert results_root("here", "smoke") == Path("here")
+
+
 def test_what_cannot_be_opened_is_refused() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"preset": "fast"}, "preset 'fast' is unknown"),
@@ -218,4 +225,5 @@ def test_a_study_of_procedural_faces_opens_by_itself(tmp_path: Path) -> None:
     assert study.results.folder == tmp_path / "figures" / "drawn"
     assert study.results.origin.fingerprint == study.faces.fingerprint
     assert study.budgets == (900, 300)
+    assert open_study("synthetic", "smoke", budget=900).budgets == (900,)  # papermill's -p
     assert study.results.origin.budget == "900,300;50"

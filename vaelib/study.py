@@ -182,15 +182,15 @@ def open_study(
     name: str = "",
     out: str = "",
     seed: int = 0,
-    budget: str = "",
+    budget: str | int = "",
     side_budget: int = 0,
 ) -> Study:
     """Find and prepare the faces; nothing is trained yet.
 
     data: "auto", "synthetic" or a path; preset: "auto" or one of config.PRESETS; name: of the data
-    set, else that of its folder; out: folder for figures, else the project; budget: images seen
-    per model, one number per seed, separated by commas, else the preset's; side_budget: images
-    seen per model of a side study, else the preset's.
+    set, else that of its folder; out: folder for figures, see `results_root`; budget: images seen
+    per model, a number, or one per seed, separated by commas, else the preset's; side_budget:
+    images seen per model of a side study, else the preset's.
     Raises InputError when one of them cannot be used.
     """
     chosen = hardware.choose_preset(preset)
@@ -201,13 +201,24 @@ def open_study(
     faces = load(data, chosen, name)
     all_budgets = f"{','.join(map(str, budgets))};{side_budget}"
     origin = Origin(faces.name, faces.fingerprint, chosen, seed, all_budgets)
-    results = Results(Path(out) if out else paths.ROOT, origin)
+    results = Results(results_root(out, chosen), origin)
     return Study(faces, chosen, seed, budgets, side_budget, results)
 
 
-def _parse_budgets(budget: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(images_seen) for images_seen in budget.split(",")) if budget else ()
+def results_root(out: str, preset: str) -> Path:
+    """The folder that figures, numbers and the report go to: `out`, or else the project.
+
+    Without `out`, results of the smoke preset go to build/smoke: its faces are blurs, which should
+    not take the place of figures.
+    """
+    if out:
+        return Path(out)
+    return paths.ROOT / "build" / "smoke" if preset == "smoke" else paths.ROOT
+
+
+def _parse_budgets(budget: str | int) -> tuple[int, ...]:
+    try:  # papermill's -p budget 40000 gives a number
+        return tuple(int(images_seen) for images_seen in str(budget).split(",")) if budget else ()
     except ValueError:
         raise InputError(
             f"budget is {budget!r}; give a number for each seed, such as 40000 or 40000,40000"

@@ -261,7 +261,7 @@ def test_a_bar_has_epoch_loss_rate_and_time_left() -> None:
 def test_there_is_a_bar_for_each_model_that_runs_and_one_for_all() -> None:
     display = Display()
     for label in ("lam-1e-3", "lam-1e-4", "lam-1e-5"):
-        display.show(report(label, done=0, rate=0))
+        display.expect(label, 40_000)
     assert bars(display) == []
     display.show(report("lam-1e-3", 4_000))
     display.show(report("lam-1e-4", 8_000))

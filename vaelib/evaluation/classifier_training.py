@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vaelib.data import FaceSet
 from vaelib.evaluation.classifier_data import BATCH_SIZE, TrainingBatch, training_batches
+from vaelib.support import progress
 from vaelib.training import hardware
 
 FEATURES = 256
@@ -55,15 +56,19 @@ def train_network(faces: FaceSet, outputs: int, budget: int) -> ClassifierNetwor
     # The last batch of an epoch may be short, so there may be a step more per epoch.
     steps = -(-budget // BATCH_SIZE) + MAX_EPOCHS
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-    for batch in training_batches(faces, budget):
-        on_device = TrainingBatch(*(tensor.to(device) for tensor in batch))
-        with autocast(device):
-            logits = network(on_device.images.to(memory_format=torch.channels_last)).float()
-        loss = _loss(logits, on_device)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+    seen = 0
+    with progress.watching("attribute classifier", budget) as watch:
+        for batch in training_batches(faces, budget):
+            on_device = TrainingBatch(*(tensor.to(device) for tensor in batch))
+            with autocast(device):
+                logits = network(on_device.images.to(memory_format=torch.channels_last)).float()
+            loss = _loss(logits, on_device)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            seen += len(batch.images)
+            watch(seen, "")
     return network
 
 

@@ -18,7 +18,7 @@ from vaelib.evaluation import bootstrap, distribution_metrics, image_metrics
 from vaelib.evaluation.attributes import AttributeClassifier, Prediction, classifier_for
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
 from vaelib.model import VAE
-from vaelib.support import files, paths
+from vaelib.support import files, paths, progress
 from vaelib.training.runs import Run
 
 # Part of the measures' key, besides the run, the classifier and the generated faces. Raise it, with
@@ -138,12 +138,16 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
     except ValueError as error:
         print(f"{error}; it is measured again", file=sys.stderr)
     errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
-    measures = {
-        "mean_reconstruction": bootstrap.constant(sum(errors) / len(errors)),
-        **_held_out_measures(run.model, reference),
-        **_generated_measures(run.model, reference, generated, seed),
-        **_interpolation_measures(run.model, reference),
-    }
+    measures = {"mean_reconstruction": bootstrap.constant(sum(errors) / len(errors))}
+    label = f"measuring lambda {run.experiment.lam:g}, {run.experiment.latent} latents"
+    with progress.watching(label, 3, "sets of faces") as watch:
+        watch(0, "held-out faces")
+        measures |= _held_out_measures(run.model, reference)
+        watch(1, "generated faces")
+        measures |= _generated_measures(run.model, reference, generated, seed)
+        watch(2, "interpolations")
+        measures |= _interpolation_measures(run.model, reference)
+        watch(3, "")
     files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
     return measures
 

@@ -29,8 +29,10 @@ from vaelib.faces.hair_and_hats import (
     hair_colour,
 )
 from vaelib.faces.sampling import RandomStreams, sample
+from vaelib.support.progress import Watch
 
 NOISE_OFFSETS = 65  # places in each direction at which a face's noise is cut from a larger image
+BETWEEN_REPORTS = 1_920  # faces, ten batches
 BATCH = 192  # faces drawn at once: more would leave the processor's cache, fewer cost time
 BATCH_ON_GPU = 4096  # there it is the number of steps that costs time
 
@@ -99,10 +101,20 @@ def render(factors: Factors) -> Tensor:
     return pictures
 
 
-def generate(n: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+def generate(
+    n: int, seed: int, watch: Watch | None = None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """The first n faces of a seed: pixels uint8 (n, 3, 64, 48) and ATTRIBUTE_NAMES bool (n, 30).
 
-    Beyond these arrays it needs the memory of a few batches. Raises InputError as `sample` does.
+    Beyond these arrays it needs the memory of a few batches. watch: is told now and then how many
+    are drawn. Raises InputError as `sample` does.
     """
     factors = sample(n, seed)
-    return render(factors).numpy(), attributes_of(factors).numpy()
+    pixels = np.empty((n, *IMAGE_SHAPE), dtype=np.uint8)
+    for low in range(0, n, BETWEEN_REPORTS):
+        if watch:
+            watch(low, "")
+        pixels[low : low + BETWEEN_REPORTS] = render(factors[low : low + BETWEEN_REPORTS]).numpy()
+    if watch:
+        watch(n, "")
+    return pixels, attributes_of(factors).numpy()

@@ -120,7 +120,8 @@ def keep_outputs(executed: Path, committed: Path) -> None:
             continue
         count += 1  # as if nothing had been run before the first cell
         cell.execution_count = count
-        cell.outputs = executed_cell.outputs
+        # A progress bar leaves an output without data.
+        cell.outputs = [output for output in executed_cell.outputs if output.get("data") != {}]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count

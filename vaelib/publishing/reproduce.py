@@ -50,9 +50,10 @@ def report(
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="papermill")
     started = time.monotonic()
-    folder = Path(out).absolute() if out else paths.ROOT
     data = notebooks.absolute_data(data)
-    study = open_study(data, preset, name, str(folder), seed, budget, side_budget)
+    out = str(Path(out).absolute()) if out else ""
+    study = open_study(data, preset, name, out, seed, budget, side_budget)
+    folder = study.results.root
     if keep_outputs and study.faces.kind != "synthetic":
         raise InputError(
             f"--keep-outputs would put photos of {study.faces.name} into the project's own"

@@ -144,7 +144,8 @@ def prepare(source: Source, count: int, folder: Path) -> None:
     attributes: NDArray[np.bool_] | None
     broken: list[str] = []
     if source.kind == "synthetic":
-        images, attributes = render.generate(count, 0)
+        with progress.watching("drawing faces", count, "faces") as watch:
+            images, attributes = render.generate(count, 0, watch)
         names = ATTRIBUTE_NAMES
         np.save(folder / IMAGES, images)
         split = annotations.split_by_hash([str(number) for number in range(count)])

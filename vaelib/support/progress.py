@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SECONDS_BETWEEN_REPORTS = 0.5
+NOTEBOOK_COLUMNS = 100  # letters of a bar there
 SECONDS_BETWEEN_LINES = 15.0  # in a log file, where every line stays
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
@@ -124,7 +125,7 @@ def shown(budgets: Mapping[str, int]) -> Iterator[Path]:
     """
     display = Display()
     for label, budget in budgets.items():
-        display.show(Progress(label, "images", 0, budget))
+        display.expect(label, budget)
     ended = threading.Event()
 
     def follow(progress_file: Path) -> None:
@@ -150,6 +151,30 @@ def shown(budgets: Mapping[str, int]) -> Iterator[Path]:
             thread.join()
 
 
+class NotebookLine:
+    """A line of a notebook's output that tqdm writes to, and that leaves nothing when it is blank.
+
+    tqdm's own bars for notebooks are widgets: stored with a notebook, they are errors later on.
+    """
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+
+    def write(self, text: str) -> None:
+        """Show the text in place of the one before."""
+        from IPython.display import display  # only here: this class is used in notebooks alone
+
+        line = text.strip("\r\n ")
+        data = {"text/plain": line} if line else {}
+        if self.handle:
+            self.handle.update(data, raw=True)
+        elif line:
+            self.handle = display(data, raw=True, display_id=True)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
 class Display:
     """A bar for each model that runs and one for all where there are several; lines elsewhere.
 
@@ -165,7 +190,7 @@ class Display:
         self.in_notebook = shell == "ZMQInteractiveShell"
         self.tqdm: Any = None
         if (self.in_notebook or sys.stderr.isatty()) and importlib.util.find_spec("tqdm"):
-            from tqdm.auto import tqdm  # only here: training must not need it
+            from tqdm import tqdm  # only here: training must not need it
 
             self.tqdm = tqdm
         self.latest: dict[str, Progress] = {}
@@ -190,6 +215,10 @@ class Display:
             self._print(_overview(models))
             self.printed = time.monotonic()
 
+    def expect(self, label: str, budget: int) -> None:
+        """Count a model that waits for its turn, which has no bar yet."""
+        self.latest[label] = Progress(label, "images", 0, budget)
+
     def close(self) -> None:
         """Remove the bars."""
         for bar in self.bars.values():
@@ -197,15 +226,17 @@ class Display:
 
     def _draw(self, label: str | None, progress: Progress) -> None:
         if label not in self.bars:
-            if not progress.is_running:
+            if progress.is_finished:
                 return
             self.bars[label] = self.tqdm(
                 desc=progress.label,
                 total=progress.total,
                 bar_format=BAR,
-                file=sys.stderr,
+                file=NotebookLine() if self.in_notebook else sys.stderr,
+                position=0 if self.in_notebook else None,
+                ncols=NOTEBOOK_COLUMNS if self.in_notebook else None,
                 leave=False,
-                dynamic_ncols=True,
+                dynamic_ncols=not self.in_notebook,
             )
         bar = self.bars[label]
         bar.n = progress.done
