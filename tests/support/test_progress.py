@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from vaelib.support import progress
-from vaelib.support.progress import Display, Message, Progress
+from vaelib.support import progress, progress_bars
+from vaelib.support.progress_bars import Display, Message, Progress
 
 
 class Stderr(io.StringIO):
@@ -35,7 +35,7 @@ class Stderr(io.StringIO):
 def log(monkeypatch: pytest.MonkeyPatch) -> Stderr:
     """Standard error as a log file."""
     stderr = Stderr(is_terminal=False)
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, modules=sys.modules))
+    monkeypatch.setattr(progress_bars, "sys", SimpleNamespace(stderr=stderr, modules=sys.modules))
     return stderr
 
 
@@ -43,14 +43,14 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Stderr:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are looked at and shown without delay."""
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.005)
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress_bars, "SECONDS_BETWEEN_LINES", 0.0)
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Stderr:
     """Standard error as a terminal, wide enough."""
     stderr = Stderr(is_terminal=True)
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stderr, modules=sys.modules))
+    monkeypatch.setattr(progress_bars, "sys", SimpleNamespace(stderr=stderr, modules=sys.modules))
     monkeypatch.setenv("COLUMNS", "150")
     return stderr
 
@@ -59,7 +59,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Stderr:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A clock that stands until `clock.now` is set."""
     stopped = SimpleNamespace(now=1_000.0)
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: stopped.now))
+    for module in (progress, progress_bars):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: stopped.now))
     return stopped
 
 
@@ -291,19 +292,42 @@ def test_a_line_stays_of_what_has_finished_and_nothing_of_the_bars(terminal: Std
     assert re.search(r"\r +(\r|\x1b\[A)$", terminal.getvalue())  # the last bar is wiped out
 
 
-def in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
+class Output:
+    """An output of a notebook's cell, as a kernel displays it and replaces it later."""
+
+    def __init__(self, data: dict[str, str]) -> None:
+        self.shown = [data]
+
+    def update(self, data: dict[str, str], raw: bool) -> None:
+        self.shown.append(data)
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch) -> list[Output]:
+    """What a kernel of Jupyter displays."""
+    displayed: list[Output] = []
+
+    def display(data: dict[str, str], raw: bool, display_id: bool) -> Output:
+        displayed.append(Output(data))
+        return displayed[-1]
+
     kernel = type("ZMQInteractiveShell", (), {})()
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    monkeypatch.setattr("IPython.get_ipython", lambda: kernel)
+    monkeypatch.setattr("IPython.display.display", display)
+    return displayed
 
 
-def test_jupyter_has_bars_and_keeps_no_line(log: Stderr, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_jupyter(monkeypatch)
+def test_jupyter_has_a_line_for_each_bar_and_keeps_none(outputs: list[Output], log: Stderr) -> None:
     display = Display()
-    display.show(report())
-    assert len(display.bars) == 1
-    display.show(report(done=40_000))
-    assert display.bars == {}
-    assert "40,000 images" not in log.getvalue()
+    display.show(report("lam-1e-3"))
+    display.show(report("lam-1e-4"))
+    display.show(report("lam-1e-3", done=40_000))
+    display.close()
+    first = [data.get("text/plain", "") for output in outputs for data in output.shown[:1]]
+    assert [line.split()[0] for line in first] == ["lam-1e-3", "0", "lam-1e-4"]
+    assert all("%|" in line for line in first)
+    assert [output.shown[-1] for output in outputs] == [{}] * 3
+    assert log.getvalue() == ""
 
 
 @pytest.mark.usefixtures("terminal")

@@ -18,6 +18,7 @@ from tests.conftest import SHORT, SMALL, SOME
 from vaelib.data import FaceSet
 from vaelib.support import progress
 from vaelib.support.errors import InputError
+from vaelib.support.progress_bars import Message, Progress
 from vaelib.training import launch, processes
 from vaelib.training.processes import Experiments, Outcome, Setup
 from vaelib.training.runs import Run, is_finished, same_weights
@@ -33,11 +34,11 @@ def progress_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def messages(progress_file: Path) -> list[progress.Message]:
+def messages(progress_file: Path) -> list[Message]:
     return [progress.decode(line) for line in progress_file.read_text().splitlines()]
 
 
-def reports(progress_file: Path) -> list[progress.Progress]:
+def reports(progress_file: Path) -> list[Progress]:
     return [each for each in messages(progress_file) if not isinstance(each, str)]
 
 

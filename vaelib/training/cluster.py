@@ -28,6 +28,7 @@ from vaelib.data import FaceSet
 from vaelib.sources import cache
 from vaelib.support import files, paths, progress
 from vaelib.support.errors import InputError
+from vaelib.support.progress_bars import Message
 from vaelib.training.processes import (
     Experiments,
     Failures,
@@ -199,7 +200,7 @@ def _train_on_worker(
 
     worker, stop = get_worker(), Event(topic)
 
-    def report(message: progress.Message) -> None:
+    def report(message: Message) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         worker.log_event(topic, message)

@@ -27,6 +27,7 @@ from vaelib.data import FaceSet
 from vaelib.support import progress
 from vaelib.support.errors import InputError
 from vaelib.support.interrupts import on_first_interrupt
+from vaelib.support.progress_bars import Message
 from vaelib.training.run_one import train_or_load
 from vaelib.training.runs import is_finished
 from vaelib.training.step import Execution
@@ -203,7 +204,7 @@ def _train_in_worker(
     def is_stopped() -> bool:
         return setup.stop_file.exists() or os.getppid() != caller
 
-    def report(message: progress.Message) -> None:
+    def report(message: Message) -> None:
         if is_stopped():
             signal.raise_signal(signal.SIGINT)  # training ends after its step, with a checkpoint
         else:
