@@ -28,7 +28,8 @@ from vaelib.evaluation.evaluate import HeldOutFaces
 from vaelib.faces import render, sampling
 from vaelib.faces.attributes import ATTRIBUTE_NAMES, attributes_of
 from vaelib.faces.factors import example_face, traverse
-from vaelib.support import paths
+from vaelib.support import paths, progress
+from vaelib.support.progress_bars import Message, Progress
 
 nan = float("nan")
 
@@ -230,7 +231,12 @@ def test_a_classifier_is_trained_once_and_then_loaded(
     flat_faces: FaceSet, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not attributes.is_trained(flat_faces)
-    first = classifier_for(flat_faces)
+    reports: list[Message] = []
+    with progress.reporting_to(reports.append):
+        first = classifier_for(flat_faces)
+    assert {message.label for message in reports if isinstance(message, Progress)} == {
+        "attribute classifier"
+    }
     assert attributes.is_trained(flat_faces)
     monkeypatch.setattr(attributes, "_train", None)
     again = as_in_another_process(flat_faces)

@@ -17,7 +17,8 @@ from vaelib.evaluation.bootstrap import REPLICATES
 from vaelib.evaluation.classifier_training import ClassifierNetwork
 from vaelib.evaluation.evaluate import MEASURES, HeldOutFaces, Measures
 from vaelib.model import VAE, new_model
-from vaelib.support import paths
+from vaelib.support import paths, progress
+from vaelib.support.progress_bars import Message, Progress
 from vaelib.training.loop import held_out_loss
 from vaelib.training.runs import HistoryRow, Run
 
@@ -205,6 +206,21 @@ def test_only_held_out_faces_are_measured(
     images[faces.test[0]] = 0
     changed = measure(model, "changed", faces=replace(faces, images=images))
     assert not torch.equal(measures["kl"], changed["kl"])
+
+
+def test_measuring_reports_what_it_is_at_and_nothing_where_it_is_done_before(
+    measure: Measure, model: VAE
+) -> None:
+    messages: list[Message] = []
+    with progress.reporting_to(messages.append):
+        measure(model)
+        taken = [*messages]
+        measure(model)
+    reports = [message for message in taken if isinstance(message, Progress)]
+    assert reports[0].label == f"measuring lambda 1e-05, {model.latent} latents"
+    assert reports[0].detail == "held-out faces"
+    assert reports[-1].is_finished
+    assert messages == taken
 
 
 def test_measures_are_loaded_where_they_were_taken_and_taken_again_where_damaged(
