@@ -119,6 +119,7 @@ class Display:
                 file=NotebookLine() if self.in_notebook else sys.stderr,
                 position=0 if self.in_notebook else None,
                 ncols=NOTEBOOK_COLUMNS if self.in_notebook else None,
+                ascii=False if self.in_notebook else None,
                 leave=False,
                 dynamic_ncols=not self.in_notebook,
             )
@@ -166,7 +167,7 @@ def _result(finished: Progress) -> str:
 
 
 def _rate(progress: Progress) -> str:
-    return f"{progress.rate:.0f} {progress.unit}/s" if progress.rate else ""
+    return f"{progress.rate:.0f} {progress.unit}/s" if progress.rate >= 1 else ""
 
 
 def _time_left(progress: Progress) -> str:
