@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.notebooks.try_it import Tried, boxes, displayed, smoke_parameters, try_all
+from vaelib.config import BASE
 
 NOTEBOOK = "03_lambda_study"
 pytestmark = pytest.mark.notebook
@@ -69,6 +70,15 @@ def test_an_error_a_fifth_as_large_asks_for_a_fifth_of_the_lambda(tried: dict[st
 
 def test_the_rule_of_another_claim_is_shown(tried: dict[str, Tried]) -> None:
     assert "**1e-5 is the best of the four**" in tried["Verdicts"].printed
+
+
+def test_what_is_measured_in_cells_is_what_the_tables_hold(tried: dict[str, Tried]) -> None:
+    variables = tried["Distance, precision and recall"].before
+    measures = variables["seeds"][0][BASE]
+    # The last digits of an image may depend on the size of its batch.
+    torch.testing.assert_close(variables["distance"], measures["distance"][0], rtol=1e-3, atol=0)
+    for name in ("precision", "recall"):
+        assert abs(variables["all_metrics"][name][0] - measures[name][0]) < 0.01
 
 
 def test_every_box_is_tried_above(tried: dict[str, Tried]) -> None:
