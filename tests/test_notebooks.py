@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
         capture_output=True,
         text=True,
         cwd=out,
+        env=os.environ | {"VAELIB_RUNS": str(out / "runs")},  # so that everything is trained here
         check=False,
     )
     assert report.returncode == 0, report.stdout + report.stderr
