@@ -82,13 +82,13 @@ def test_rows_stand_below_each_other_beside_their_names() -> None:
 def test_alternative_texts_say_how_many_images_there_are_and_what_they_are() -> None:
     faces = dark_faces(6)
     texts = {
-        "One image: a face.": grids.image_grid(faces[:1], 8, "a face"),
-        "A row of 3 images: faces.": grids.image_grid(faces[:3], 8, "faces"),
-        "6 images in 2 rows of 3: faces.": grids.image_grid(faces, 3, "faces"),
-        "4 images in 2 rows of 2: ways.": grids.interpolation_grid(
+        "A face.": grids.image_grid(faces[:1], 8, "a face"),
+        "Faces: 3 images in a row.": grids.image_grid(faces[:3], 8, "faces"),
+        "Faces: 6 images in 2 rows of 3.": grids.image_grid(faces, 3, "faces"),
+        "Ways: 4 images in 2 rows of 2.": grids.interpolation_grid(
             faces[:4].view(2, 2, 3, 64, 48), "ways"
         ),
-        "Rows of images, from the top old, new: faces.": grids.labelled_rows(
+        "Faces. Rows from the top: old, new.": grids.labelled_rows(
             {"old": faces[:3], "new": faces[3:]}, "faces"
         ),
     }

@@ -241,7 +241,7 @@ def test_a_figure_made_before_there_were_alternative_texts_is_to_be_made_again(
     shown.clear()
     message = refusal(lambda: here.show_figure("fig-3"))
     assert "fig03.png" in message
-    assert "no alternative text; run the notebooks from 01 on" in message
+    assert "before figures had alternative texts; run notebooks 01 to 05 again" in message
     assert shown == []
 
 

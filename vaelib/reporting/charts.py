@@ -21,6 +21,7 @@ from vaelib.training.runs import Run
 
 DOTS_PER_INCH = 200
 WIDTH_INCHES = 6.3
+IMAGES_SEEN = "images seen (thousands)"
 # Colour-blind safe (Okabe and Ito), in a fixed order.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#444444")
 STYLE: Any = {
@@ -39,25 +40,21 @@ def loss_curves(runs: Mapping[str, Run]) -> Picture:
     """Reconstruction error and KL on validation faces against images seen, a line per model."""
     figure = _figure(2.6)
     left, right = figure.subplots(1, 2)
-    curves = {name: run.curve("validation") for name, run in runs.items()}
-    for name, rows in curves.items():
+    courses = []
+    for name, run in runs.items():
+        rows = run.curve("validation")
         seen = [row.images_seen / 1000 for row in rows]
-        left.plot(seen, [row.reconstruction for row in rows], label=name)
-        right.plot(seen, [row.kl for row in rows], label=name)
-    left.set(xlabel="images seen (thousands)", ylabel="mean squared error", yscale="log")
-    right.set(xlabel="images seen (thousands)", ylabel="KL (nats)", yscale="log")
+        errors, nats = [row.reconstruction for row in rows], [row.kl for row in rows]
+        left.plot(seen, errors, label=name)
+        right.plot(seen, nats, label=name)
+        courses.append(f"With {name} the error goes {_course(errors)}, the KL {_course(nats)}.")
+    left.set(xlabel=IMAGES_SEEN, ylabel="mean squared error", yscale="log")
+    right.set(xlabel=IMAGES_SEEN, ylabel="KL (nats)", yscale="log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.legend()
-    ends = [
-        f"{name} {rows[-1].reconstruction:.3g} and {rows[-1].kl:.3g} nats"
-        for name, rows in curves.items()
-    ]
-    alt = (
-        "Two line charts of mean squared error and KL against images seen. They end at:"
-        f" {', '.join(ends)}."
-    )
+    alt = f"Line charts of mean squared error and of KL in nats by images seen. {' '.join(courses)}"
     return Picture(_as_image(figure), alt)
 
 
@@ -66,18 +63,17 @@ def training_curve(run: Run) -> Picture:
     """The loss of one model as it falls, on training and on validation faces."""
     figure, axes = _panel(2.6)
     lam = run.experiment.lam
-    ends = []
+    courses = []
     for split, colour in (("train", COLOURS[0]), ("validation", COLOURS[5])):
         rows = [row for row in run.curve(split) if row.images_seen]
         seen = [row.images_seen / 1000 for row in rows]
         total = [row.reconstruction + lam * row.kl for row in rows]
         axes.plot(seen, total, color=colour, label=split)
-        ends.append(f"{split} from {total[0]:.3g} to {total[-1]:.3g}")
-    axes.set(xlabel="images seen (thousands)", ylabel="loss", ylim=(0, None))
+        courses.append(f"{split} {_course(total)}")
+    axes.set(xlabel=IMAGES_SEEN, ylabel="loss", ylim=(0, None))
     axes.legend()
-    return Picture(
-        _as_image(figure), f"Line chart of the loss against images seen: {', '.join(ends)}."
-    )
+    alt = f"Line chart of the loss by images seen: {', '.join(courses)}."
+    return Picture(_as_image(figure), alt)
 
 
 @mpl.rc_context(STYLE)
@@ -85,20 +81,17 @@ def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
     """Both terms of the loss after each step of a few, a line per training."""
     figure = _figure(2.2)
     left, right = figure.subplots(1, 2)
-    ends = []
+    courses = []
     for name, parts in terms.items():
         errors = [part.reconstruction.item() for part in parts]
         nats = [part.kl.item() for part in parts]
         left.plot(range(1, len(parts) + 1), errors, label=name)
         right.plot(range(1, len(parts) + 1), nats, label=name)
-        ends.append(
-            f"{name}, error from {errors[0]:.3f} to {errors[-1]:.3f}, KL from {nats[0]:.3g} to"
-            f" {nats[-1]:.3g} nats"
-        )
+        courses.append(f"With {name} the error goes {_course(errors)}, the KL {_course(nats)}.")
     left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
     right.set(xlabel="step", ylabel="KL (nats)", ylim=(0, None))
     left.legend()
-    alt = f"Two line charts of both terms of the loss against steps: {'; '.join(ends)}."
+    alt = f"Line charts of mean squared error and of KL in nats by steps. {' '.join(courses)}"
     return Picture(_as_image(figure), alt)
 
 
@@ -111,23 +104,22 @@ def posteriors(by_stage: Mapping[str, Posterior], first: int, second: int) -> Pi
     """
     figure = _figure(1.9)
     panels = figure.subplots(1, len(by_stage), sharex=True, sharey=True, squeeze=False)[0]
-    spreads = []
+    stages = []
     for axes, (stage, (mu, logvar)) in zip(panels, by_stage.items(), strict=True):
         axes.add_patch(Ellipse((0, 0), 2, 2, fill=False, linestyle=":", edgecolor="#444444"))
-        sigma = (0.5 * logvar).exp()
-        for i, (centre, spread) in enumerate(
-            zip(mu[:, [first, second]], sigma[:, [first, second]], strict=True)
-        ):
+        centres, sigmas = mu[:, [first, second]], (0.5 * logvar[:, [first, second]]).exp()
+        for i, (centre, sigma) in enumerate(zip(centres.tolist(), sigmas, strict=True)):
             colour = f"C{i % len(COLOURS)}"
-            width, height = (2 * spread).tolist()
-            axes.add_patch(Ellipse(centre.tolist(), width, height, alpha=0.35, facecolor=colour))
-            axes.plot(*centre.tolist(), "o", markersize=3, color=colour)
+            width, height = (2 * sigma).tolist()
+            axes.add_patch(Ellipse(centre, width, height, alpha=0.35, facecolor=colour))
+            axes.plot(*centre, "o", markersize=3, color=colour)
         axes.set(title=stage, xlabel=f"latent {first}", aspect="equal")
-        spreads.append(f"{stage}, {sigma[:, [first, second]].mean():.2f}")
+        stages.append(f"{stage} {centres.norm(dim=1).mean():.2f} and {sigmas.mean():.2f}")
     panels[0].set(ylabel=f"latent {second}")
     alt = (
-        f"The posteriors of {len(mu)} faces as ellipses in the plane of two latents, a panel for"
-        f" each stage of training; their mean standard deviation: {'; '.join(spreads)}."
+        f"The posteriors of {len(mu)} faces as ellipses, latent {second} against latent {first},"
+        " with the circle of the prior; a panel for each stage of training. Mean distance from"
+        f" the middle and mean standard deviation: {', '.join(stages)}."
     )
     return Picture(_as_image(figure), alt)
 
@@ -141,8 +133,12 @@ def bars(values: Mapping[str, float], xlabel: str) -> Picture:
     axes.invert_yaxis()
     axes.set(xlabel=xlabel)
     axes.grid(axis="y", visible=False)
-    listed = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-    return Picture(_as_image(figure), f"Bar chart, {xlabel}: {listed}.")
+    longest, shortest = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+    alt = (
+        f"Bar chart, {xlabel}: {len(values)} bars, the longest {longest} with"
+        f" {values[longest]:.3g}, the shortest {shortest} with {values[shortest]:.3g}."
+    )
+    return Picture(_as_image(figure), alt)
 
 
 @mpl.rc_context(STYLE)
@@ -152,14 +148,14 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Picture:
     kl_by_model: (latent,) in nats, by the model's name.
     """
     figure, axes = _panel(2.6)
-    ends = []
+    falls = []
     for name, nats in kl_by_model.items():
         ranked = nats.sort(descending=True).values
         axes.plot(range(1, len(ranked) + 1), ranked, label=name)
-        ends.append(f"{name} from {ranked[0]:.2f} nats to {ranked[-1]:.2f}")
+        falls.append(f"{name} from {ranked[0]:.2f} to {ranked[-1]:.2f} over {len(ranked)} latents")
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
     axes.legend()
-    alt = f"Line chart of the KL of each latent in falling order: {', '.join(ends)}."
+    alt = f"Line chart of the KL of each latent in nats, in falling order: {', '.join(falls)}."
     return Picture(_as_image(figure), alt)
 
 
@@ -171,11 +167,11 @@ def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Picture:
         axes.hist(numbers, bins=60, density=True, histtype="step", label=name)
     axes.set(xlabel=xlabel, ylabel="density")
     axes.legend()
-    spreads = ", ".join(
+    spreads = [
         f"{name} with mean {np.mean(numbers):.2f} and standard deviation {np.std(numbers):.2f}"
         for name, numbers in values.items()
-    )
-    return Picture(_as_image(figure), f"Histograms of {xlabel}: {spreads}.")
+    ]
+    return Picture(_as_image(figure), f"Histograms of {xlabel}: {', '.join(spreads)}.")
 
 
 @mpl.rc_context(STYLE)
@@ -194,9 +190,9 @@ def optimum(
     axes.set(xlabel="lambda", ylabel="code length (bits per value)", xscale="log")
     axes.legend()
     points = [f"{bit:.3f} at {lam:.1e}" for lam, bit in zip(lams, value, strict=True)]
-    lines = [f"{name}, at {lam:.1e}" for name, lam in marks.items()]
+    lines = [f"{name}, at {lam:.1e}" for name, lam in marks.items() if np.isfinite(lam)]
     alt = (
-        f"Line chart of the code length in bits against lambda: {', '.join(points)}."
+        f"Line chart of the code length in bits per value against lambda: {', '.join(points)}."
         f" Upright lines: {'; '.join(lines)}."
     )
     return Picture(_as_image(figure), alt)
@@ -211,12 +207,9 @@ def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Picture:
         axes.annotate(name, (kl, error), (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="rate: KL (nats)", ylabel="distortion: mean squared error", xscale="log")
     axes.margins(x=0.15, y=0.15)
-    listed = ", ".join(
-        f"{name} {kl:.0f} nats and {error:.4f}" for name, (kl, error) in points.items()
-    )
-    return Picture(
-        _as_image(figure), f"Points of KL and mean squared error, one per model: {listed}."
-    )
+    places = [f"{name} at {kl:.0f} nats and {error:.4f}" for name, (kl, error) in points.items()]
+    alt = f"Chart of mean squared error against KL, a point for each model: {', '.join(places)}."
+    return Picture(_as_image(figure), alt)
 
 
 @mpl.rc_context(STYLE)
@@ -245,16 +238,23 @@ def frequencies(
     axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
     axes.legend(loc="lower right")
-    rare = {
-        model: sum(intervals[name][0] < truth[name] / 2 for name in attributes)
+    rare = [
+        f"{sum(intervals[name][0] < truth[name] / 2 for name in attributes)} for {model}"
         for model, intervals in models.items()
-    }
-    counts = ", ".join(f"{count} with {model}" for model, count in rare.items())
+    ]
     alt = (
-        f"Bars of the frequencies of {len(attributes)} attributes among held-out faces, dots of"
-        f" those among generated faces. Less than half as frequent there: {counts}."
+        f"Chart of how frequent {len(attributes)} attributes are, a bar for held-out faces and a"
+        " dot for the faces of each model. Attributes less than half as frequent as among"
+        f" held-out faces: {', '.join(rare)}."
     )
     return Picture(_as_image(figure), alt)
+
+
+def _course(values: Sequence[float]) -> str:
+    """A line in words: its ends, and its highest point where that is higher than both."""
+    first, last, highest = values[0], values[-1], max(values)
+    peak = f" up to {highest:.3g} and" if highest > max(first, last) else ""
+    return f"from {first:.3g}{peak} to {last:.3g}"
 
 
 def _panel(height: float) -> tuple[Figure, Axes]:

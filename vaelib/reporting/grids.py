@@ -34,15 +34,9 @@ def image_grid(images: Tensor, columns: int, subject: str) -> Picture:
         top, left = row * down, column * across
         grid[top : top + height, left : left + width] = face
     image = ImageOps.scale(Image.fromarray(grid), ENLARGEMENT, Image.Resampling.NEAREST)
-    return Picture(image, f"{_count(len(pixels), rows, columns)}: {subject}.")
-
-
-def _count(images: int, rows: int, columns: int) -> str:
-    if images == 1:
-        return "One image"
-    if rows == 1:
-        return f"A row of {images} images"
-    return f"{images} images in {rows} rows of {columns}"
+    layout = f"{rows} rows of {columns}" if rows > 1 else "a row"
+    count = f": {len(pixels)} images in {layout}" if len(pixels) > 1 else ""
+    return Picture(image, f"{_capitalised(subject)}{count}.")
 
 
 def labelled_rows(rows: Mapping[str, Tensor], subject: str) -> Picture:
@@ -55,9 +49,13 @@ def labelled_rows(rows: Mapping[str, Tensor], subject: str) -> Picture:
     for index, (name, grid) in enumerate(zip(rows, grids, strict=True)):
         draw.text((0, (index + 0.5) * row_height), name, "black", font, anchor="lm")
         picture.paste(grid, (NAME_WIDTH, index * row_height))
-    return Picture(picture, f"Rows of images, from the top {', '.join(rows)}: {subject}.")
+    return Picture(picture, f"{_capitalised(subject)}. Rows from the top: {', '.join(rows)}.")
 
 
 def interpolation_grid(images: Tensor, subject: str) -> Picture:
     """Interpolations (rows, steps, 3, 64, 48) in [-1, 1], each a row from left to right."""
     return image_grid(images.flatten(0, 1), images.shape[1], subject)
+
+
+def _capitalised(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

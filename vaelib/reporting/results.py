@@ -100,8 +100,8 @@ class Results:
         self._check_origin(file.name, tags)
         if ALT not in metadata:
             raise InputError(
-                f"{file.name} in {self.folder} has no alternative text; run the notebooks from 01"
-                " on to make it again"
+                f"{file.name} in {self.folder} was made before figures had alternative texts;"
+                " run notebooks 01 to 05 again"
             )
         figure = {
             "label": label,
