@@ -1,22 +1,15 @@
 """What the tests of the explorer share: untrained models, a state over them, and servers."""
 
 import io
-import os
-import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
 from benchmarks.explore import write_untrained_models
+from tests.browser import free_port, jupyter_environment, jupyterlab, served
 from vaelib.data import FaceSet, load
 from vaelib.explore import state as states
 from vaelib.explore import traverse
@@ -80,54 +73,12 @@ def other_portrait() -> bytes:
 # --- servers: one of each for all tests
 
 PARAMETERS: Parameters = {"data": "synthetic", "preset": "smoke", "name": ""}
-TOKEN = "a-token-of-the-tests"
-NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
 @pytest.fixture(scope="session")
 def environment(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Environment variables of a server: the seven untrained models, and its own settings."""
-    home = tmp_path_factory.mktemp("home")
-    notification = home / "settings" / "@jupyterlab" / "apputils-extension"
-    notification.mkdir(parents=True)
-    (notification / "notification.jupyterlab-settings").write_text(NO_NEWS)
-    return {
-        **os.environ,
-        "VAELIB_RUNS": str(runs),
-        "PYTHONPATH": str(paths.ROOT),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-    }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[str]:
-    """The address that a server has printed; stopped at the end."""
-    log = folder / "server.log"
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command], env=environment, cwd=folder, stdout=out, stderr=out
-        )
-    try:
-        for _ in range(600):
-            found = re.search(r"http://127\.0\.0\.1:\d+/\S*\?token=\S+", log.read_text())
-            if found:
-                yield found[0]
-                break
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.1)
-        else:
-            raise AssertionError(log.read_text())
-    finally:
-        server.terminate()
-        server.wait(30)
+    return {**jupyter_environment(tmp_path_factory.mktemp("home")), "VAELIB_RUNS": str(runs)}
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +93,7 @@ def app(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def lab(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the notebook in JupyterLab."""
-    folder = tmp_path_factory.mktemp("lab")
-    copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, folder / NOTEBOOK, PARAMETERS)
-    settings = [f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}"]
-    settings += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={free_port()}", "--allow-root"]
-    with served(["jupyterlab", "--no-browser", *settings], environment, folder) as address:
-        yield f"http://{urlsplit(address).netloc}/lab/tree/{NOTEBOOK}?token={TOKEN}"
+    copy = tmp_path_factory.mktemp("lab") / NOTEBOOK
+    copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, copy, PARAMETERS)
+    with jupyterlab(copy, environment) as address:
+        yield address

@@ -4,7 +4,6 @@ Skipped where there is no Chromium. Screenshots of every panel stay in pytest's 
 """
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,20 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.browser import IN_BROWSER, WAIT, started_chromium
 from vaelib.config import SEVEN
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = IN_BROWSER
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine"),
-]
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 PANELS = ("Generate", "Interpolate", "Traverse", "Attributes", "Your own photo", "Compare")
-WAIT = 120_000  # milliseconds: models load while other tests run
 HEIGHT = 5600  # pixels, for all panels at once
 
 
@@ -87,10 +78,8 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with started_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=["app", "lab"])
