@@ -356,9 +356,12 @@ def test_alternative_texts_say_what_the_charts_show(every_chart: dict[str, Pictu
     expected = {
         "loss_curves": (
             "Line charts of mean squared error and of KL in nats by images seen."
-            " With lam-1e-3 the error goes from 4 to 0.667, the KL from 50 up to 200 and to 66.7."
-            " With lam-1e-4 the error goes from 8 to 1.33, the KL from 100 up to 400 and to 133."
-            " With lam-1e-5 the error goes from 12 to 2, the KL from 150 up to 600 and to 200."
+            " With lam-1e-3 the error goes from 4 to 0.667,"
+            " the KL from 50 up to 200 and down to 66.7."
+            " With lam-1e-4 the error goes from 8 to 1.33,"
+            " the KL from 100 up to 400 and down to 133."
+            " With lam-1e-5 the error goes from 12 to 2,"
+            " the KL from 150 up to 600 and down to 200."
         ),
         "training_curve": (
             "Line chart of the loss by images seen: train from 1 to 0.334,"
@@ -373,7 +376,7 @@ def test_alternative_texts_say_what_the_charts_show(every_chart: dict[str, Pictu
         "posteriors": (
             "The posteriors of 2 faces as ellipses, latent 0 against latent 2, with the circle of"
             " the prior; a panel for each stage of training. Mean distance from the middle and mean"
-            " standard deviation: before 0.00 and 1.00, after 3.62 and 0.25."
+            " standard deviation, before: 0.00 and 1.00; after: 3.62 and 0.25."
         ),
         "latent_use": (
             "Line chart of the KL of each latent in nats, in falling order: one from 3.00 to 0.50"

@@ -114,12 +114,12 @@ def posteriors(by_stage: Mapping[str, Posterior], first: int, second: int) -> Pi
             axes.add_patch(Ellipse(centre, width, height, alpha=0.35, facecolor=colour))
             axes.plot(*centre, "o", markersize=3, color=colour)
         axes.set(title=stage, xlabel=f"latent {first}", aspect="equal")
-        stages.append(f"{stage} {centres.norm(dim=1).mean():.2f} and {sigmas.mean():.2f}")
+        stages.append(f"{stage}: {centres.norm(dim=1).mean():.2f} and {sigmas.mean():.2f}")
     panels[0].set(ylabel=f"latent {second}")
     alt = (
         f"The posteriors of {len(mu)} faces as ellipses, latent {second} against latent {first},"
         " with the circle of the prior; a panel for each stage of training. Mean distance from"
-        f" the middle and mean standard deviation: {', '.join(stages)}."
+        f" the middle and mean standard deviation, {'; '.join(stages)}."
     )
     return Picture(_as_image(figure), alt)
 
@@ -253,7 +253,7 @@ def frequencies(
 def _course(values: Sequence[float]) -> str:
     """A line in words: its ends, and its highest point where that is higher than both."""
     first, last, highest = values[0], values[-1], max(values)
-    peak = f" up to {highest:.3g} and" if highest > max(first, last) else ""
+    peak = f" up to {highest:.3g} and down" if highest > max(first, last) else ""
     return f"from {first:.3g}{peak} to {last:.3g}"
 
 
