@@ -6,7 +6,6 @@ import pytest
 
 from vaelib.study import open_study
 from vaelib.support.errors import InputError
-from vaelib.training.runs import is_finished
 
 # Of a whole report with nothing trained before: all its images, by the time it took.
 IMAGES_PER_SECOND = 350  # two cores of an AMD EPYC
@@ -29,13 +28,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def what_is_missing() -> str:
     """How many models the notebooks will train before they run, and about how long that takes."""
     study = open_study()
-    experiments = study.all_experiments().values()
-    missing = [each for each in experiments if not is_finished(each, study.faces)]
+    missing = study.untrained()
     if not missing:
         return ""
-    images = sum(each.budget for each in missing)
+    images = sum(experiment.budget for experiment in missing.values())
     minutes = math.ceil(images / IMAGES_PER_SECOND / 60)
+    total = len(study.all_experiments())
     return (
-        f"{len(missing)} of {len(experiments)} models are not trained yet: cells wait for"
-        f" {images:,} images, about {minutes} minutes on two cores, with no further line until then"
+        f"{len(missing)} of {total} models are not trained yet: cells wait for {images:,} images,"
+        f" about {minutes} minutes on two cores, with no further line until then"
     )

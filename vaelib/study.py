@@ -24,7 +24,7 @@ from vaelib.reporting.results import Origin, Results
 from vaelib.support import paths
 from vaelib.support.errors import InputError
 from vaelib.training import hardware, launch
-from vaelib.training.runs import Run
+from vaelib.training.runs import Run, is_finished
 
 EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of its budget
 INTERPOLATIONS = 4  # rows of a figure
@@ -67,6 +67,11 @@ class Study:
                 if experiment not in experiments.values():
                     experiments[label] = experiment
         return experiments
+
+    def untrained(self) -> dict[str, Experiment]:
+        """Those of them that have still to be trained."""
+        experiments = self.all_experiments().items()
+        return {label: each for label, each in experiments if not is_finished(each, self.faces)}
 
     def train_all(self, cluster: str = "") -> None:
         """Train everything that the notebooks use, unless it was trained before.

@@ -1,23 +1,13 @@
 """What the boxes of 03_lambda_study promise happens."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
-from tests.notebooks.try_it import Tried, boxes, displayed, smoke_parameters, try_all
+from tests.notebooks.try_it import Tried, boxes
 from vaelib.config import BASE
 
 NOTEBOOK = "03_lambda_study"
 pytestmark = pytest.mark.notebook
-
-
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tried]]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield try_all(
-            NOTEBOOK, smoke_parameters(tmp_path_factory.mktemp("out")), displayed(monkeypatch)
-        )
 
 
 def test_earlier_in_training_all_errors_are_larger(tried: dict[str, Tried]) -> None:

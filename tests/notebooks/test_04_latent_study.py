@@ -1,24 +1,14 @@
 """What the boxes of 04_latent_study promise happens."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
-from tests.notebooks.try_it import Tried, boxes, displayed, smoke_parameters, try_all
+from tests.notebooks.try_it import Tried, boxes
 from vaelib import latent
 from vaelib.evaluation import image_metrics
 
 NOTEBOOK = "04_latent_study"
 pytestmark = pytest.mark.notebook
-
-
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tried]]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield try_all(
-            NOTEBOOK, smoke_parameters(tmp_path_factory.mktemp("out")), displayed(monkeypatch)
-        )
 
 
 def test_at_a_large_lambda_the_latents_give_up_nearly_all(tried: dict[str, Tried]) -> None:

@@ -1,22 +1,12 @@
 """What the boxes of 05_centred_z promise happens."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
-from tests.notebooks.try_it import Tried, boxes, displayed, smoke_parameters, try_all
+from tests.notebooks.try_it import Tried, boxes
 
 NOTEBOOK = "05_centred_z"
 pytestmark = pytest.mark.notebook
-
-
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Tried]]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield try_all(
-            NOTEBOOK, smoke_parameters(tmp_path_factory.mktemp("out")), displayed(monkeypatch)
-        )
 
 
 def test_a_larger_lambda_sets_the_losses_apart_but_no_gradient(tried: dict[str, Tried]) -> None:

@@ -8,20 +8,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.notebooks.try_it import BUDGET, SIDE_BUDGET
+from tests.notebooks.try_it import smoke_parameters
 from tests.reporting.conftest import alt_texts
-from vaelib.publishing.notebooks import Parameters, copy_with_parameters
+from vaelib import study as studies
+from vaelib.publishing.notebooks import copy_with_parameters
 from vaelib.study import open_study
 from vaelib.support import paths
 
 pytestmark = pytest.mark.notebook
-
-SMOKE: Parameters = {
-    "data": "synthetic",
-    "preset": "smoke",
-    "budget": str(BUDGET),
-    "side_budget": SIDE_BUDGET,
-}
 
 
 def by_hand(
@@ -35,16 +29,19 @@ def by_hand(
 def smoke_copy(name: str, folder: Path) -> Path:
     """A copy of a notebook in the smoke preset, for a program that takes no parameters."""
     copy = folder / f"{name}.ipynb"
-    copy_with_parameters(
-        paths.NOTEBOOKS / f"{name}.ipynb", copy, SMOKE | {"out": str(folder / "out")}
-    )
+    copy_with_parameters(paths.NOTEBOOKS / copy.name, copy, smoke_parameters(folder / "out"))
     return copy
+
+
+def papermill_options(out: Path) -> list[str]:
+    """The parameters of the smoke preset as options of papermill."""
+    parameters = smoke_parameters(out).items()
+    return [word for name, value in parameters for word in ("-p", name, str(value))]
 
 
 def test_papermill_runs_a_notebook_with_parameters(tmp_path: Path) -> None:
     executed = tmp_path / "out.ipynb"
-    parameters = [*SMOKE.items(), ("out", tmp_path)]
-    options = [word for name, value in parameters for word in ("-p", name, value)]
+    options = papermill_options(tmp_path)
     run = by_hand("papermill", "notebooks/03_lambda_study.ipynb", executed, *options)
     assert run.returncode == 0, run.stderr
     assert len(list((tmp_path / "figures/synthetic").glob("fig0*.png"))) == 8
@@ -63,16 +60,8 @@ def test_papermill_ends_with_a_line_that_says_what_is_wrong(tmp_path: Path) -> N
 
 
 def test_the_report_alone_says_which_notebooks_to_run_before(tmp_path: Path) -> None:
-    options = [word for name, value in SMOKE.items() for word in ("-p", name, value)]
-    run = by_hand(
-        "papermill",
-        "notebooks/06_report.ipynb",
-        tmp_path / "out.ipynb",
-        *options,
-        "-p",
-        "out",
-        tmp_path,
-    )
+    executed, options = tmp_path / "out.ipynb", papermill_options(tmp_path)
+    run = by_hand("papermill", "notebooks/06_report.ipynb", executed, *options)
     assert "run the notebooks before" in run.stderr.strip().splitlines()[-1]
 
 
@@ -98,7 +87,7 @@ def test_nbval_says_first_how_much_is_to_be_trained(
     line = hooks.what_is_missing()
     assert line.startswith(f"{models} of {models} models are not trained yet")
     assert "about 1 minutes on two cores" in line
-    monkeypatch.setattr(hooks, "is_finished", lambda *_: True)
+    monkeypatch.setattr(studies, "is_finished", lambda *_: True)
     assert hooks.what_is_missing() == ""
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
-import pytest
 from IPython.display import HTML, Markdown
 
-from tests.reporting.conftest import alt_texts
-from vaelib.reporting import results, show
+from tests.reporting.conftest import Shown, alt_texts
+from vaelib.publishing.notebooks import Parameters
 from vaelib.support import paths
 
 BOX = re.compile(r"\*\*Try it\.\*\* Replace `([^`]+)` by `([^`]+)`\.")
@@ -33,8 +32,8 @@ class Box(NamedTuple):
     section: str
     old: str
     new: str
-    text: str  # all of it, in one line
     cell: int  # its position in the notebook
+    changed: int  # the position of the code cell that holds `old`
 
 
 class Tried(NamedTuple):
@@ -79,7 +78,6 @@ def boxes(name: str) -> list[Box]:
             if cells[index].cell_type == "markdown"
         }
         matches = [(index, match) for index, text in texts.items() for match in BOX.finditer(text)]
-        # A box may stand in the cell with the next heading, below this section's last code cell.
         if section == LAST_SECTION:
             assert not matches, f"{name}: a box in {section!r}"
             continue
@@ -87,17 +85,18 @@ def boxes(name: str) -> list[Box]:
         index, match = matches[0]
         text = texts[index][match.start() :]
         assert DURATION.search(text), f"{name}, {section!r}: the box says no duration"
-        code = [cells[i].source for i in positions if cells[i].cell_type == "code" and i < index]
-        count = sum(source.count(match[1]) for source in code)
-        assert count == 1, f"{name}, {section!r}: {match[1]!r} stands {count} times above its box"
-        found.append(Box(section, match[1], match[2], text, index))
+        old, new = match.groups()
+        code = [i for i in positions if cells[i].cell_type == "code" and i < index]
+        places = [i for i in code for _ in range(cells[i].source.count(old))]
+        assert len(places) == 1, f"{name}, {section!r}: {old!r} stands {len(places)} times above"
+        found.append(Box(section, old, new, index, changed=places[0]))
     return found
 
 
-def try_all(name: str, parameters: Variables, shown: list[Any]) -> dict[str, Tried]:
+def try_all(name: str, parameters: Parameters, shown: list[Shown]) -> dict[str, Tried]:
     """Run a notebook from top to bottom and try each of its boxes; by section.
 
-    shown: where what is displayed comes to, see `displayed`.
+    shown: where what is displayed comes to, see `tests.reporting.conftest.displayed`.
     """
     cells = cells_of(name)
     by_cell = {box.cell: box for box in boxes(name)}
@@ -110,19 +109,15 @@ def try_all(name: str, parameters: Variables, shown: list[Any]) -> dict[str, Tri
                 variables.update(parameters)
         elif index in by_cell:
             box = by_cell[index]
-            start = next(
-                i
-                for i in range(index, -1, -1)
-                if box.old in cells[i].source and cells[i].cell_type == "code"
-            )
             after = dict(variables)
             shown.clear()
             printed = ""
-            for again in cells[start:index]:
+            for again in cells[box.changed : index]:
                 if again.cell_type == "code":
                     printed += run(again.source.replace(box.old, box.new), after)
-            texts = [what.data for what in shown if isinstance(what, Markdown)]
-            alts = [alt for what in shown if isinstance(what, HTML) for alt in alt_texts(what.data)]
+            texts = [what.data for what, _ in shown if isinstance(what, Markdown)]
+            pages = [what.data for what, _ in shown if isinstance(what, HTML)]
+            alts = [alt for page in pages for alt in alt_texts(page)]
             tried[box.section] = Tried(dict(variables), after, "\n".join([printed, *texts]), alts)
     return tried
 
@@ -135,24 +130,12 @@ def run(source: str, variables: Variables) -> str:
     return printed.getvalue()
 
 
-def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The list that collects what notebooks display instead of displaying it."""
-    shown: list[Any] = []
-
-    def display(what: Any, metadata: object = None) -> None:
-        shown.append(what)
-
-    monkeypatch.setattr(results, "display", display)
-    monkeypatch.setattr(show, "display", display)
-    return shown
-
-
 # Images: less than the preset's, as training takes most time; the same for all notebooks, so that
 # tests that run side by side share the models.
 BUDGET, SIDE_BUDGET = 384, 128
 
 
-def smoke_parameters(out: Path) -> Variables:
+def smoke_parameters(out: Path) -> Parameters:
     """Parameters for procedural faces in the smoke preset, with smaller budgets."""
     return {
         "data": "synthetic",

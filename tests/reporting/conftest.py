@@ -43,6 +43,11 @@ def jpeg_in(shown_picture: HTML) -> Image.Image:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
     """What was displayed, in order."""
+    return displayed(monkeypatch)
+
+
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
+    """The list that collects what would be displayed from now on, in order."""
     outputs: list[Shown] = []
 
     def display(what: HTML | Markdown, metadata: dict[str, Any] | None = None) -> None:

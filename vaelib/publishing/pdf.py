@@ -178,7 +178,7 @@ def _figure(figure: dict[str, Any], figures_root: Path, pictures: Path) -> str:
 
 def _in_quotes(text: str) -> str:
     """The text as the value of an attribute in pandoc's Markdown, in one line."""
-    return re.sub(r'(["\\\\])', r"\\\1", " ".join(text.split()))
+    return re.sub(r'(["\\])', r"\\\1", " ".join(text.split()))
 
 
 def _for_print(picture: Path, share: float, target: Path) -> Path:

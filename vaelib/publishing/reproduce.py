@@ -16,7 +16,6 @@ from vaelib.publishing.pdf import export_pdf
 from vaelib.study import Study, open_study
 from vaelib.support import paths
 from vaelib.support.errors import InputError
-from vaelib.training.runs import is_finished
 
 NOTEBOOKS = (
     "01_data",
@@ -90,7 +89,7 @@ def run_notebooks(study: Study, data: str, name: str, out: Path, cluster: str) -
     sources = [paths.NOTEBOOKS / f"{notebook}.ipynb" for notebook in NOTEBOOKS]
     for source in sources:
         notebooks.check_parameters(source, parameters)
-    if untrained(study):
+    if study.untrained():
         print("training", file=sys.stderr, flush=True)
     study.train_all(cluster)
     executed = [out / "build" / study.faces.name / source.name for source in sources]
@@ -98,12 +97,6 @@ def run_notebooks(study: Study, data: str, name: str, out: Path, cluster: str) -
         print(source.stem, file=sys.stderr, flush=True)
         notebooks.run_notebook(source, target, parameters)
     return executed
-
-
-def untrained(study: Study) -> list[str]:
-    """Labels of the models that have still to be trained."""
-    experiments = study.all_experiments().items()
-    return [label for label, each in experiments if not is_finished(each, study.faces)]
 
 
 def _plan(study: Study) -> str:
@@ -115,6 +108,6 @@ def _plan(study: Study) -> str:
         f" {len(faces.validation)} to validate, {len(faces.test)} held out\n"
         f"preset   {study.preset}: {len(SEVEN)} models, {seeds} seed{'s' if seeds > 1 else ''},"
         f" {budgets} images per model\n"
-        f"train    {len(untrained(study))} of {len(study.all_experiments())} models,"
+        f"train    {len(study.untrained())} of {len(study.all_experiments())} models,"
         " side studies included"
     )

@@ -21,11 +21,17 @@ def image_grid(images: Tensor, columns: int, subject: str) -> Picture:
 
     subject: what the faces are, for the alternative text: "faces that lam-1e-3 draws".
     """
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    layout = f"{rows} rows of {columns}" if rows > 1 else "a row"
+    count = f": {len(images)} images in {layout}" if len(images) > 1 else ""
+    return Picture(_grid(images, rows, columns), f"{_capitalised(subject)}{count}.")
+
+
+def _grid(images: Tensor, rows: int, columns: int) -> Image.Image:
     # torchvision's make_grid draws a border around all faces but a single one, and importing it
     # takes longer than everything else here together.
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    columns = min(columns, len(pixels))
-    rows = math.ceil(len(pixels) / columns)
     _, channels, height, width = pixels.shape
     down, across = height + GAP, width + GAP
     grid = np.full((rows * down - GAP, columns * across - GAP, channels), 255, dtype=np.uint8)
@@ -33,15 +39,12 @@ def image_grid(images: Tensor, columns: int, subject: str) -> Picture:
         row, column = divmod(index, columns)
         top, left = row * down, column * across
         grid[top : top + height, left : left + width] = face
-    image = ImageOps.scale(Image.fromarray(grid), ENLARGEMENT, Image.Resampling.NEAREST)
-    layout = f"{rows} rows of {columns}" if rows > 1 else "a row"
-    count = f": {len(pixels)} images in {layout}" if len(pixels) > 1 else ""
-    return Picture(image, f"{_capitalised(subject)}{count}.")
+    return ImageOps.scale(Image.fromarray(grid), ENLARGEMENT, Image.Resampling.NEAREST)
 
 
 def labelled_rows(rows: Mapping[str, Tensor], subject: str) -> Picture:
     """Faces (n, 3, 64, 48), uint8 or in [-1, 1], by name: a row for each, its name on the left."""
-    grids = [image_grid(faces, len(faces), subject).image for faces in rows.values()]
+    grids = [_grid(faces, 1, len(faces)) for faces in rows.values()]
     row_height = grids[0].height + ENLARGEMENT * GAP
     size = (NAME_WIDTH + max(grid.width for grid in grids), row_height * len(grids))
     picture = Image.new("RGB", size, "white")

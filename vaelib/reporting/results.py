@@ -95,7 +95,7 @@ class Results:
             raise InputError(f"{file.name} is missing in {self.folder}; run the notebooks before")
         with Image.open(file) as picture:
             metadata = picture.info
-            image = picture.convert("RGB")
+            preview = show.preview(Picture(picture, metadata.get(ALT, "")))
         tags = {tag: metadata.get(tag, "unknown") for tag in PNG_TAGS.values()}
         self._check_origin(file.name, tags)
         if ALT not in metadata:
@@ -110,7 +110,6 @@ class Results:
             "alt": metadata[ALT],
             "width": width,
         }
-        preview = show.preview(Picture(image, metadata[ALT]))
         display(preview, metadata={"figure": figure})
         display(
             Markdown(f'<a id="{label}"></a>**{_title(label)}.** {metadata["Description"]}'),

@@ -14,10 +14,10 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 
 
 class Progress(NamedTuple):
-    """How far one model is, or one preparation of photos."""
+    """How far one model is, or any other work."""
 
     label: str
-    unit: str  # "images" or "photos"
+    unit: str  # "images", "photos" and so on
     done: int
     total: int
     rate: float = 0.0  # units per second; 0 while it is not known
@@ -112,16 +112,12 @@ class Display:
         if label not in self.bars:
             if progress.is_finished:
                 return
+            place: dict[str, Any] = {"file": sys.stderr, "dynamic_ncols": True}
+            if self.in_notebook:
+                place = {"file": NotebookLine(), "position": 0, "ncols": NOTEBOOK_COLUMNS}
+                place["ascii"] = False  # tqdm draws blocks on a terminal alone by itself
             self.bars[label] = self.tqdm(
-                desc=progress.label,
-                total=progress.total,
-                bar_format=BAR,
-                file=NotebookLine() if self.in_notebook else sys.stderr,
-                position=0 if self.in_notebook else None,
-                ncols=NOTEBOOK_COLUMNS if self.in_notebook else None,
-                ascii=False if self.in_notebook else None,
-                leave=False,
-                dynamic_ncols=not self.in_notebook,
+                desc=progress.label, total=progress.total, bar_format=BAR, leave=False, **place
             )
         bar = self.bars[label]
         bar.n = progress.done
