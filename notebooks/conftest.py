@@ -36,5 +36,6 @@ def what_is_missing() -> str:
     total = len(study.all_experiments())
     return (
         f"{len(missing)} of {total} models are not trained yet: cells wait for {images:,} images,"
-        f" about {minutes} minutes on two cores, with no further line until then"
+        f" about {minutes} minute{'s' if minutes > 1 else ''} on two cores, with no further line"
+        " until then"
     )

@@ -91,4 +91,4 @@ def served(command: list[str], environment: dict[str, str], folder: Path) -> Ite
             raise AssertionError(log.read_text())
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)  # it waits for its kernels, which may still be starting

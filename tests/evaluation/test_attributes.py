@@ -75,7 +75,7 @@ class Limits(NamedTuple):
     recovered: float  # share of attributes whose frequency is within the interval
 
 
-SMALL = Limits({"Wearing_Hat": 0.8, "Male": 0.65}, 0.58, 0.4, 0.7, 0.75, 0.6)
+SMALL = Limits({"Wearing_Hat": 0.7, "Male": 0.65}, 0.58, 0.4, 0.7, 0.75, 0.6)
 LARGE = Limits({"Eyeglasses": 0.8, "Wearing_Hat": 0.95, "Male": 0.9}, 0.85, 0.2, 0.8, 0.8, 0.8)
 
 

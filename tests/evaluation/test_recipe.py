@@ -70,11 +70,12 @@ def face_set(kind: Kind, *, with_attributes: bool) -> FaceSet:
 
 @contextmanager
 def fixed_surroundings() -> Iterator[pytest.MonkeyPatch]:
-    """On a CPU, and with factors that do not depend on how procedural faces are drawn."""
+    """On a CPU in float32, and with factors that do not depend on how faces are drawn."""
     names = classifier_data.FACTORS
     drawn = {name: torch.sin(torch.arange(FACES) * 1.0 + len(name)) for name in names}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hardware, "pick_device", lambda: torch.device("cpu"))
+        patch.setattr(hardware, "best_precision", lambda device: "float32")
         patch.setattr(sampling, "sample", lambda *_: SimpleNamespace(**drawn))
         yield patch
 

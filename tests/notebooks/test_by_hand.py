@@ -86,7 +86,7 @@ def test_nbval_says_first_how_much_is_to_be_trained(
     models = len(study.all_experiments())
     line = hooks.what_is_missing()
     assert line.startswith(f"{models} of {models} models are not trained yet")
-    assert "about 1 minutes on two cores" in line
+    assert "about 1 minute on two cores" in line
     monkeypatch.setattr(studies, "is_finished", lambda *_: True)
     assert hooks.what_is_missing() == ""
 

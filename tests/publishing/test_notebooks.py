@@ -76,6 +76,18 @@ def test_a_kernel_that_dies_is_named_with_its_notebook(tmp_path: Path) -> None:
 
 
 @pytest.mark.notebook
+def test_two_executions_print_the_same_output_and_leave_no_bars(tmp_path: Path) -> None:
+    bar = "from vaelib.support.progress_bars import NotebookLine\nline = NotebookLine()"
+    bar += "\nline.write('half')\nline.write('')"
+    slowly = "import time\nfor i in range(3):\n    print(i, flush=True)\n    time.sleep(0.3)"
+    source, done = notebook(tmp_path, bar, slowly), tmp_path / "done.ipynb"
+    notebooks.run_notebook(source, done, {})
+    *_, of_bar, of_loop = nbformat.read(done, as_version=4).cells
+    assert of_bar.outputs == []
+    assert [output.text for output in of_loop.outputs] == ["0\n1\n2\n"]
+
+
+@pytest.mark.notebook
 def test_outputs_are_kept_without_the_injected_parameters(
     executed: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.inspection import inspect_notebook
@@ -71,7 +72,17 @@ def run_notebook(source: Path, executed: Path, parameters: Parameters) -> None:
         raise NotebookFailed(
             f"{source.name}: its Python died, perhaps for want of memory (executed so far: {part})"
         ) from None
-    part.replace(executed)
+    files.write_text(executed, nbformat.writes(_tidied(nbformat.read(part, as_version=4))) + "\n")
+    part.unlink()
+
+
+def _tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook as it would be if every cell had printed all at once and drawn no bars."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # a bar leaves an output without data
+            cell.outputs = [output for output in cell.outputs if output.get("data") != {}]
+    tidied: nbformat.NotebookNode = CoalesceStreamsPreprocessor().preprocess(notebook, {})[0]
+    return tidied
 
 
 def check_parameters(source: Path, parameters: Parameters) -> None:
@@ -120,8 +131,7 @@ def keep_outputs(executed: Path, committed: Path) -> None:
             continue
         count += 1  # as if nothing had been run before the first cell
         cell.execution_count = count
-        # A progress bar leaves an output without data.
-        cell.outputs = [output for output in executed_cell.outputs if output.get("data") != {}]
+        cell.outputs = executed_cell.outputs
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
