@@ -113,5 +113,5 @@ def test_a_picture_has_its_alternative_text_whatever_signs_are_in_it() -> None:
 def test_source_is_shown_as_it_stands_in_its_module(shown: list[Shown]) -> None:
     show.source(model.reparametrise)
     text = markdown(shown)
-    assert text.startswith("```python\ndef reparametrise(mu: Tensor,")
-    assert text.endswith("* noise\n```")
+    assert "\n\n```python\ndef reparametrise(mu: Tensor," in text
+    assert "* noise\n```\n\n" in text

@@ -65,7 +65,9 @@ def table(
 
 def source(definition: type | Callable[..., object]) -> None:
     """Show the source of a class or function as it stands in its module."""
-    display(Markdown(f"```python\n{inspect.getsource(definition)}```"))
+    code = f"```python\n{inspect.getsource(definition)}```"
+    # nbconvert's page gives code of an output the font of what surrounds it.
+    display(Markdown(f'<div style="font-family: monospace">\n\n{code}\n\n</div>'))
 
 
 def scientific(value: float) -> str:
