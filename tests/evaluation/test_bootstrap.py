@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from vaelib.evaluation import bootstrap
@@ -61,14 +62,37 @@ def test_the_interval_of_one_seed_holds_the_middle_95_percent_of_its_replicates(
     assert interval([measure]) == pytest.approx((measure[0].item(), low, high))
 
 
-def test_the_interval_of_several_seeds_is_about_their_mean_by_its_standard_error() -> None:
-    values = normal(30).tolist()
+def test_the_interval_of_several_seeds_is_student_s() -> None:
+    values = normal(3).tolist()
     found = interval([constant(value) for value in values])
-    half = 1.96 * np.std(values) / math.sqrt(30)
-    assert found.value == pytest.approx(np.mean(values))
-    assert found.high - found.low == pytest.approx(2 * half, rel=0.15)
+    low, high = stats.t.interval(0.95, df=2, loc=np.mean(values), scale=stats.sem(values))
+    assert found == pytest.approx((np.mean(values), low, high))
 
 
 def test_chance_in_faces_that_all_seeds_share_does_not_average_out() -> None:
     measure = normal(1 + REPLICATES).double()
-    assert interval([measure] * 4) == pytest.approx(interval([measure]))
+    value, low, high = interval([measure] * 4)
+    assert value == pytest.approx(measure[0].item())
+    assert (high - low) / 2 == pytest.approx(1.96 * measure[1:].std().item(), rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_intervals_of_three_seeds_cover_93_to_97_percent_of_known_effects(
+    training: float, shared: float
+) -> None:
+    # The effect is 0; chance in training, in each seed's own faces, and in faces that all share.
+    generator, weights = torch.Generator().manual_seed(0), bootstrap_weights(60)
+    own, by_training = torch.randn(2, 1_000, 3, 60, generator=generator, dtype=torch.float64)
+    of_all = torch.randn(1_000, 1, 60, generator=generator, dtype=torch.float64)
+    measures = (own + shared * of_all) @ weights.T + training * by_training[:, :, :1]
+    intervals = [interval(list(seeds)) for seeds in measures]
+    covered = sum(found.low < 0 < found.high for found in intervals)
+    assert 930 <= covered <= 970
+
+
+def test_an_effect_that_is_missing_in_a_replicate_has_no_interval() -> None:
+    measure = normal(1 + REPLICATES).double()
+    measure[7] = math.nan
+    assert math.isnan(interval([measure, constant(1.0)]).low)

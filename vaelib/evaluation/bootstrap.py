@@ -6,10 +6,12 @@ two models' measures are therefore paired, element by element.
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 REPLICATES = 400
@@ -56,15 +58,26 @@ class Interval(NamedTuple):
 def interval(seeds: Sequence[Tensor]) -> Interval:
     """The mean and interval of a measure over the models of one or several seeds.
 
-    seeds: one measure (1 + REPLICATES,) per training seed. Each replicate of the mean draws as many
-    seeds as there are, with replacement, and takes from each the same replicate of its measure. So
-    the interval covers chance in the faces and chance in training together.
+    seeds: one measure (1 + REPLICATES,) per training seed. Of one seed, the interval is where 95 %
+    of the replicates lie, and covers chance in the faces alone. Of several, it is Student's: chance
+    in training, and in the faces that each seed draws for itself, is measured by how far the seeds'
+    estimates are apart; chance in faces that all seeds share, such as the held-out ones, does not
+    show there and is added from how the replicates of two seeds vary together. The critical value
+    is the mean of Student's and the normal one, weighted by the two variances (Cochran, 1964).
     """
     stacked = torch.stack(list(seeds)).double()
-    replicates = stacked[:, 1:]
-    generator = torch.Generator().manual_seed(0)
-    drawn_seeds = torch.randint(len(stacked), replicates.shape, generator=generator)
-    means = replicates.gather(0, drawn_seeds).mean(dim=0)
-    tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
-    low, high = means.quantile(tails).tolist()
-    return Interval(float(stacked[:, 0].mean()), low, high)
+    estimates, replicates = stacked[:, 0], stacked[:, 1:]
+    value, n = float(estimates.mean()), len(stacked)
+    if n == 1:
+        tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
+        low, high = replicates[0].quantile(tails).tolist()
+        return Interval(value, low, high)
+    between = float(estimates.var()) / n
+    covariance = torch.cov(replicates)
+    pairs = float(covariance.sum() - covariance.trace()) / (n * (n - 1))
+    shared = pairs if math.isnan(pairs) else max(pairs, 0.0)
+    normal, student = stats.t.ppf((1 + CONFIDENCE) / 2, [math.inf, n - 1]).tolist()
+    variance = between + shared
+    critical = (student * between + normal * shared) / variance if variance else 0.0
+    half = critical * math.sqrt(variance)
+    return Interval(value, value - half, value + half)

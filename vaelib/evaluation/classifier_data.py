@@ -121,10 +121,13 @@ def _deform_some(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]
     return changed, deformed
 
 
-def warp(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (n, 3, 64, 48) under a smooth random displacement field."""
+def warp(x: Tensor, generator: torch.Generator, degree: float = WARP) -> Tensor:
+    """Images (n, 3, 64, 48) under a smooth random displacement field.
+
+    degree: standard deviation of the shift at each knot of a grid of 4 x 3, in pixels.
+    """
     n, _, height, width = x.shape
-    shift = WARP * torch.randn(n, 2, 4, 3, generator=generator)
+    shift = degree * torch.randn(n, 2, 4, 3, generator=generator)
     shift = F.interpolate(shift, (height, width), mode="bicubic", align_corners=True)
     rows, columns = torch.meshgrid(
         torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"

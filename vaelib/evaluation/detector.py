@@ -1,0 +1,152 @@
+"""Face detectors of two libraries, trained elsewhere on other photos: is there a face in an image?
+
+- OpenCV's cascade of Haar features (Viola and Jones, 2001; Lienhart and Maydt, 2002) decides.
+- dlib's histograms of oriented gradients before a linear classifier (Dalal and Triggs, 2005; King,
+  2015), which works in another way and learnt from other photos, has to agree.
+
+Both wheels carry their model, so nothing is downloaded and nothing was trained here. A detector
+gives each image a score. From which score on a face counts as found is chosen on faces and on
+images without one, for each data set anew, before any model is looked at: see `calibrate`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any, Literal
+
+import cv2
+import dlib
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaelib.data import FaceSet, evenly_spaced, to_float, to_uint8
+from vaelib.evaluation import non_faces
+from vaelib.evaluation.classifier_data import gaussian_blur
+
+DetectorName = Literal["haar", "hog"]
+
+CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
+
+# A detector looks for a face of at least 60 or 80 pixels with something around it. 64 x 48 pixels
+# become 320 x 320: enlarged, and the pixels at the edge repeated.
+ENLARGEMENT = 4
+BORDER_ROWS, BORDER_COLUMNS = 32, 64
+
+SCALE_STEP, SMALLEST = 1.1, 60  # of the windows that the cascade looks at; pixels
+LOWEST = -1.5  # score from which on dlib reports a window
+
+MAX_CALIBRATED = 200  # held-out faces
+SOFTENED = 1.5  # pixels, standard deviation of a blur: models draw softer faces than photos
+LEAST_GAP = 0.5  # between the shares of faces and of other images in which a face is found
+
+
+def haar_scores(images: Tensor) -> Tensor:
+    """How many windows agree on a face, float32 (n,): at least 1, or 0 where no window has one.
+
+    images: (n, 3, 64, 48), uint8 or in [-1, 1]. Where several faces are found in an image, the one
+    with most windows counts.
+    """
+    cascade = cv2.CascadeClassifier(str(CASCADE))
+    scores = []
+    for image in _enlarged(images):
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        _, windows = cascade.detectMultiScale2(
+            grey, SCALE_STEP, minNeighbors=1, minSize=(SMALLEST, SMALLEST)
+        )
+        scores.append(max(windows, default=0))
+    return torch.tensor(scores, dtype=torch.float32)
+
+
+def hog_scores(images: Tensor) -> Tensor:
+    """The best score of a window, float32 (n,): about 1 for a clear face, LOWEST where none is.
+
+    images: (n, 3, 64, 48), uint8 or in [-1, 1].
+    """
+    detector = dlib.get_frontal_face_detector()
+    scores = []
+    for image in _enlarged(images):
+        _, windows, _ = detector.run(image, 0, LOWEST)
+        scores.append(max(windows, default=LOWEST))
+    return torch.tensor(scores, dtype=torch.float32)
+
+
+def _enlarged(images: Tensor) -> list[NDArray[Any]]:
+    """Images (n, 3, 64, 48) as a detector wants them: each uint8 (320, 320, 3)."""
+    as_bytes = images if images.dtype == torch.uint8 else to_uint8(images)
+    enlarged = []
+    for image in as_bytes.permute(0, 2, 3, 1).contiguous().numpy():
+        large = cv2.resize(
+            image, None, fx=ENLARGEMENT, fy=ENLARGEMENT, interpolation=cv2.INTER_CUBIC
+        )
+        rows, columns = (BORDER_ROWS,) * 2, (BORDER_COLUMNS,) * 2
+        enlarged.append(cv2.copyMakeBorder(large, *rows, *columns, cv2.BORDER_REPLICATE))
+    return enlarged
+
+
+SCORES: dict[DetectorName, Callable[[Tensor], Tensor]] = {"haar": haar_scores, "hog": hog_scores}
+VERSIONS = {"haar": f"OpenCV {cv2.__version__}", "hog": f"dlib {dlib.__version__}"}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From which score on a detector finds a face, and what it finds then."""
+
+    detector: DetectorName
+    threshold: float
+    faces: dict[str, float]  # share of images in which a face is found, by kind of face
+    others: dict[str, float]  # the same by kind of image without a whole face
+    degrees: dict[float, float]  # the same of faces that were deformed, by pixels of deformation
+
+    @property
+    def gap(self) -> float:
+        """How much more often a face is found where there is one; 1 is perfect, 0 is blind."""
+        return mean(self.faces.values()) - mean(self.others.values())
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether faces of this data are told from other images well enough to judge models."""
+        return self.gap >= LEAST_GAP
+
+    def found(self, images: Tensor) -> Tensor:
+        """In which of the images (n, 3, 64, 48) a face is found, bool (n,)."""
+        return SCORES[self.detector](images) >= self.threshold
+
+
+def calibrate(faces: FaceSet, detector: DetectorName) -> Calibration:
+    """Choose the threshold on held-out faces and on images without a face.
+
+    It is the one with the largest gap: the share found among held-out faces and among the same
+    faces softened, less the share found among the kinds of `non_faces`, all kinds counted alike.
+    """
+    chosen = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_CALIBRATED)
+    x = to_float(faces.images[chosen])
+    score = SCORES[detector]
+    of_faces = {"held out": score(x), "softened": score(gaussian_blur(x, SOFTENED))}
+    of_others = {kind: score(images) for kind, images in non_faces.all_kinds(x).items()}
+    of_degrees = {degree: score(non_faces.deformed(x, degree)) for degree in non_faces.DEGREES}
+    threshold = best_threshold(of_faces, of_others)
+    return Calibration(
+        detector,
+        threshold,
+        faces={kind: _share(scores, threshold) for kind, scores in of_faces.items()},
+        others={kind: _share(scores, threshold) for kind, scores in of_others.items()},
+        degrees={degree: _share(scores, threshold) for degree, scores in of_degrees.items()},
+    )
+
+
+def best_threshold(of_faces: dict[str, Tensor], of_others: dict[str, Tensor]) -> float:
+    """The lowest score with the largest gap between faces and other images, by kind of image."""
+    candidates = torch.cat([*of_faces.values(), *of_others.values()]).unique().tolist()
+
+    def gap(threshold: float) -> float:
+        faces = [_share(scores, threshold) for scores in of_faces.values()]
+        others = [_share(scores, threshold) for scores in of_others.values()]
+        return mean(faces) - mean(others)
+
+    return float(max(candidates, key=gap))
+
+
+def _share(scores: Tensor, threshold: float) -> float:
+    return float((scores >= threshold).float().mean())
