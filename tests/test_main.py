@@ -182,7 +182,8 @@ def test_a_place_that_cannot_be_written_is_refused(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert re.fullmatch(r"error: cannot write to /dev/null/x: .*\n", capsys.readouterr().err)
+    *_, last = capsys.readouterr().err.splitlines()  # faces may have been drawn before
+    assert last.startswith("error: cannot write to /dev/null/x: ")
 
 
 def test_a_folder_without_images_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from vaelib.evaluation import lambda_optimum
+from vaelib.evaluation.lambda_optimum import PROGRAMS, Program
 
 DIMENSIONS = 3 * 64 * 48
 LAMS = [1e-3, 3e-4, 1e-4, 2e-5, 1e-5, 1e-6]  # unevenly spaced
@@ -105,3 +106,37 @@ def test_a_curve_of_one_lambda_is_lowest_there() -> None:
 def test_within_half_a_decade_one_lambda_does_predict_another() -> None:
     words = {1e-5: "does", 3.1e-5: "does", 3.2e-5: "does not", 3.1e-6: "does not"}
     assert {lam: lambda_optimum.does_or_does_not(lam, 1e-5) for lam in words} == words
+
+
+# --- the weights of other programs
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_for_its_own_beta_and_images_a_program_is_given_its_own_weight(program: Program) -> None:
+    loss = program.loss_with(program.beta, program.dimensions)
+    error, _, kl = loss.partition(" + ")
+    assert error == program.loss.partition(" + ")[0]
+    assert float(kl.removesuffix(" KL")) == pytest.approx(program.kl_weight, rel=0.03)
+
+
+def test_lambda_is_smaller_for_images_of_more_values_with_the_same_beta() -> None:
+    lam = lambda_optimum.lambda_of_beta(0.02, 9216)
+    assert lambda_optimum.beta_of_lambda(lam) == pytest.approx(0.02)
+    assert lambda_optimum.lambda_of_beta(0.02, 4 * 9216) == pytest.approx(lam / 4)
+
+
+# --- the estimate from the training of calibrated models
+
+
+def test_the_estimate_is_for_the_mean_error_at_the_end() -> None:
+    curves = [{0: 0.5, 50: 0.1, 100: 0.08}, {0: 0.6, 50: 0.1, 100: 0.06}]
+    estimate = lambda_optimum.estimate_lambda(curves)
+    assert estimate.error == pytest.approx(0.07)
+    assert estimate.lam == pytest.approx(2 * 0.07 / 9216)
+    assert estimate.per_seed == pytest.approx([2 * 0.08 / 9216, 2 * 0.06 / 9216])
+    assert estimate.change == pytest.approx(-0.3)
+
+
+def test_a_lambda_that_has_settled_does_not_change() -> None:
+    curve = {0: 0.5, 40: 0.05, 60: 0.05, 100: 0.05}
+    assert lambda_optimum.estimate_lambda([curve]).change == 0

@@ -1,11 +1,12 @@
-"""The best lambda, in two ways: as a calibrated decoder predicts it and as a curve shows it.
+"""The best lambda: as a calibrated decoder predicts it, as a curve shows it, as others write it.
 
-Pure functions of a curve: lambdas in falling or rising order, and a number at each.
+Pure functions. A curve is lambdas in falling or rising order, and a number at each.
 """
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,3 +55,83 @@ def measured_lambda(lams: Sequence[float], bits: Sequence[float]) -> float:
 def does_or_does_not(predicted: float, actual: float) -> str:
     """For prose, "does" or "does not": whether two lambdas lie within half a decade."""
     return "does" if abs(math.log10(predicted / actual)) <= 0.5 else "does not"
+
+
+class Program(NamedTuple):
+    """The loss of another program: error_weight * squared error + kl_weight * KL.
+
+    Its pixels lie in [0, 1], and its KL is summed over latents, as ours is.
+    """
+
+    name: str
+    loss: str  # as it is written there
+    error_weight: float
+    is_mean: bool  # the squared error is averaged over the values of an image, or else summed
+    kl_weight: float  # as the program has it
+    dimensions: int = FACE_BYTES  # of its images; matters where the error is a mean
+
+    @property
+    def beta(self) -> float:
+        """Its weight on the common scale, see `beta_of_lambda`."""
+        values = self.dimensions if self.is_mean else 1
+        return self.kl_weight * values / (2 * self.error_weight)
+
+    def loss_with(self, beta: float, dimensions: int) -> str:
+        """The loss as one would write it there for this beta and images of so many values."""
+        error = self.loss.partition(" + ")[0]
+        kl_weight = 2 * self.error_weight * beta / (dimensions if self.is_mean else 1)
+        return f"{error} + {kl_weight:.2g} KL"
+
+
+PROGRAMS = (
+    Program("pythae", "SSE/2 + KL", 0.5, False, 1.0),
+    Program("stat453, L17", "SSE + KL", 1.0, False, 1.0),
+    Program("handson-ml3", "mean MSE + KL/784", 1.0, True, 1 / 784, 784),
+    Program("GDL, 2nd edition", "2000 mean MSE + KL", 2_000.0, True, 1.0, 3_072),
+    Program("PyTorch-VAE", "mean MSE + 0.00025 KL", 1.0, True, 0.00025, 12_288),
+    Program("disentangling-vae", "255 SSE + KL", 255.0, False, 1.0),
+)
+
+
+def beta_of_lambda(lam: float, dimensions: int = FACE_BYTES) -> float:
+    """Our lambda on the common scale: the weight of the KL beside half the squared error.
+
+    There, squares are summed over pixels in [0, 1], the KL over latents, and beta = 1 is a decoder
+    of variance 1. Our pixels lie twice as far apart and our error is a mean over `dimensions`.
+    """
+    return lam * dimensions / 8
+
+
+def lambda_of_beta(beta: float, dimensions: int = FACE_BYTES) -> float:
+    """The other way round."""
+    return 8 * beta / dimensions
+
+
+# --- the lambda of given images, from the training of a calibrated model
+
+
+class LambdaEstimate(NamedTuple):
+    """Where models that set lambda from their error end."""
+
+    error: float  # mean squared error on validation faces, averaged over seeds
+    per_seed: list[float]  # lambda of each seed
+    change: float  # share by which lambda changed over the second half of training
+
+    @property
+    def lam(self) -> float:
+        """The mean over seeds."""
+        return optimal_lam(self.error, FACE_BYTES)
+
+
+def estimate_lambda(curves: Sequence[dict[int, float]]) -> LambdaEstimate:
+    """From the validation errors of each seed's model, by how many images it had seen."""
+    ends, halves = [], []
+    for curve in curves:
+        last = max(curve)
+        ends.append(curve[last])
+        halves.append(curve[min(curve, key=lambda seen: abs(seen - last / 2))])
+    return LambdaEstimate(
+        error=sum(ends) / len(ends),
+        per_seed=[optimal_lam(error, FACE_BYTES) for error in ends],
+        change=sum(ends) / sum(halves) - 1,
+    )

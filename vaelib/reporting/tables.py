@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vaelib.config import FACE_BYTES
 from vaelib.evaluation.bootstrap import interval
 from vaelib.evaluation.claims import MeasuresByModel
+from vaelib.evaluation.lambda_optimum import PROGRAMS, beta_of_lambda, lambda_of_beta
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -70,17 +70,6 @@ NORMS: Columns = {
     "distance": ("distance", ".2f"),
     "variety": ("variety", ".2f"),
 }
-
-# The KL's weight in other programs: the loss as written there, and that weight on the common scale
-# of `kl_weight_table`. D is the number of values in an image of theirs.
-PROGRAMS: tuple[tuple[str, str, float], ...] = (
-    ("pythae", "SSE/2 + KL", 1.0),
-    ("stat453, L17", "SSE + KL", 0.5),
-    ("handson-ml3", "mean MSE + KL/784, D = 784", 0.5),
-    ("GDL, 2nd edition", "2000 mean MSE + KL, D = 3072", 0.77),
-    ("PyTorch-VAE", "mean MSE + 0.00025 KL, D = 12288", 1.54),
-    ("disentangling-vae", "255 SSE + KL", 0.002),
-)
 
 
 def summarise(seeds: Sequence[MeasuresByModel]) -> Numbers:
@@ -167,19 +156,14 @@ def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def kl_weight_table(lams: Sequence[float]) -> Table:
-    """The weight of the KL in other programs, on our scale, and ours on the common one.
-
-    The common scale is 1/2 |x - x'|^2 + beta KL with pixels in [0, 1], sums over pixels and latents
-    and means over images; there beta = 1 is a decoder of variance 1.
-    """
-    rows = [
-        [program, loss, f"{beta:.2g}", f"{8 * beta / FACE_BYTES:.2g}"]
-        for program, loss, beta in PROGRAMS
-    ]
-    rows += [
-        ["here", f"mean MSE + {lam:g} KL", f"{lam * FACE_BYTES / 8:.2g}", f"{lam:.2g}"]
-        for lam in lams
-    ]
+    """The weight of the KL in other programs, on our scale, and ours on the common one."""
+    rows = []
+    for program in PROGRAMS:
+        loss = f"{program.loss}, D = {program.dimensions}" if program.is_mean else program.loss
+        our_lambda = lambda_of_beta(program.beta)
+        rows.append([program.name, loss, f"{program.beta:.2g}", f"{our_lambda:.2g}"])
+    for lam in lams:
+        rows.append(["here", f"mean MSE + {lam:g} KL", f"{beta_of_lambda(lam):.2g}", f"{lam:.2g}"])
     return ["program", "loss as written", "beta", "our lambda"], rows
 
 
