@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -91,4 +91,7 @@ def served(command: list[str], environment: dict[str, str], folder: Path) -> Ite
             raise AssertionError(log.read_text())
     finally:
         server.terminate()
-        server.wait(120)  # it waits for its kernels, which may still be starting
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(30)
+        server.kill()  # JupyterLab, stopped as soon as it has opened a notebook, may never end
+        server.wait()

@@ -75,8 +75,8 @@ def draws(n: int, size: int) -> Tensor:
 
 def test_draws_of_the_fitted_gaussian_have_the_known_mean_and_covariance() -> None:
     encoded = encoder_of_normal_data(20_000, [2.0, 0.5], [0.5, 1.0])
-    shifted = Encoded(encoded.mu + torch.tensor([1.0, -1.0]), encoded.logvar, encoded.z)
-    z = prior_gap.fit_gaussian(shifted).draw(draws(20_000, 2))
+    shifted = encoded.mu + torch.tensor([1.0, -1.0])
+    z = prior_gap.fit_gaussian(shifted, encoded.logvar).draw(draws(20_000, 2))
     torch.testing.assert_close(z.mean(dim=0), torch.tensor([1.0, -1.0]), rtol=0, atol=0.06)
     expected = torch.diag(torch.tensor([4.25, 1.25]))
     torch.testing.assert_close(torch.cov(z.T), expected, rtol=0, atol=0.15)

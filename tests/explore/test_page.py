@@ -117,6 +117,15 @@ def test_a_slider_changes_the_faces_of_one_model(opened: Opened) -> None:
     assert len(after) == len(before) == 24
 
 
+def test_faces_are_drawn_from_where_faces_are_encoded_and_counted(opened: Opened) -> None:
+    before = opened.drawn("faces drawn from noise")
+    place = opened.page.get_by_label("Draw from").first
+    place.select_option("where faces are encoded")
+    assert len(opened.changed("faces drawn from noise", before)) == 24
+    opened.see(r"finds a face in \d+ of 24")
+    place.select_option("the prior")
+
+
 def test_a_slider_changes_the_faces_of_all_seven_models(opened: Opened) -> None:
     before = opened.drawn("faces at this position")
     opened.move("Position on the path", 0.9)

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from vaelib.explore.widgets import FileDrop, StatusLine, Throttled
+from vaelib.explore import widgets
+from vaelib.explore.widgets import FileDrop, Settled, StatusLine, Throttled
 from vaelib.support.errors import InputError
 
 
@@ -65,6 +66,24 @@ def test_the_last_request_is_always_drawn() -> None:
     asyncio.run(drag())
     assert drawn[-1] == 29
     assert len(drawn) < 15
+
+
+def test_what_is_slow_waits_until_nothing_has_changed_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(widgets, "MOMENT", 0.2)
+    counted: list[int] = []
+
+    async def drag() -> None:
+        settled = Settled(StatusLine(), lambda: counted.append(1))
+        for _ in range(20):
+            settled()
+            await asyncio.sleep(0.01)
+        assert not counted
+        await asyncio.sleep(0.5)
+
+    asyncio.run(drag())
+    assert counted == [1]
 
 
 def test_an_error_is_shown_until_the_next_action() -> None:

@@ -39,6 +39,7 @@ LOWEST = -1.5  # score from which on dlib reports a window
 
 MAX_CALIBRATED = 200  # held-out faces
 SOFTENED = 1.5  # pixels, standard deviation of a blur: models draw softer faces than photos
+USUAL_THRESHOLD = 6.0  # of the cascade, where there is no time to calibrate it
 LEAST_GAP = 0.5  # between the shares of faces and of other images in which a face is found
 
 

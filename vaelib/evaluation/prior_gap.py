@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from vaelib import latent
@@ -81,7 +80,7 @@ def split_divergence(encoded: Encoded) -> DivergenceSplit:
     log_own = _log_normal(z, mu, logvar).mean()
     kl = float(kl_per_latent(mu, logvar).sum(dim=1).mean())
     information = min(max(float(log_own - log_q), 0.0), math.log(n))
-    gaussian = fit_gaussian(encoded)
+    gaussian = fit_gaussian(mu, logvar)
     trace = float(gaussian.covariance.trace() + gaussian.mean.square().sum())
     log_determinant = float(torch.linalg.slogdet(gaussian.covariance).logabsdet)
     return DivergenceSplit(
@@ -145,10 +144,10 @@ class Mixture(NamedTuple):
         return z
 
 
-def fit_gaussian(encoded: Encoded) -> Gaussian:
-    """The mean and covariance of z over all faces: of the means, plus the mean variance."""
-    variances = encoded.logvar.exp().mean(dim=0)
-    return Gaussian(encoded.mu.mean(dim=0), torch.cov(encoded.mu.T) + torch.diag(variances))
+def fit_gaussian(mu: Tensor, logvar: Tensor) -> Gaussian:
+    """The mean and covariance of z over n > 1 faces: of the means, plus the mean variance."""
+    mu, variances = mu.double(), logvar.double().exp().mean(dim=0)
+    return Gaussian(mu.mean(dim=0), torch.cov(mu.T).view(2 * mu.shape[1:]) + torch.diag(variances))
 
 
 def fit_mixture(train: Encoded, held_out: Encoded) -> Mixture:
@@ -156,6 +155,8 @@ def fit_mixture(train: Encoded, held_out: Encoded) -> Mixture:
 
     Of COMPONENTS, the number under which z of held-out faces is most likely.
     """
+    from sklearn.mixture import GaussianMixture  # only here: it takes a second to import
+
     fitted = [
         GaussianMixture(number, reg_covar=SMALLEST_VARIANCE, random_state=0).fit(train.z.numpy())
         for number in COMPONENTS
@@ -171,7 +172,7 @@ def spectrum(encoded: Encoded) -> Tensor:
 
     In the prior, all are 1.
     """
-    variances: Tensor = torch.linalg.eigvalsh(fit_gaussian(encoded).covariance)
+    variances: Tensor = torch.linalg.eigvalsh(fit_gaussian(encoded.mu, encoded.logvar).covariance)
     return variances.flip(0)
 
 

@@ -1,4 +1,4 @@
-"""The panel that draws a grid of faces from the prior."""
+"""The panel that draws a grid of faces."""
 
 from vaelib import latent
 from vaelib.explore import widgets
@@ -10,27 +10,34 @@ MAX_TEMPERATURE = 2.0  # times the prior's standard deviation
 
 
 class Generate(Panel):
-    """A grid of faces from the prior; a click keeps one."""
+    """A grid of faces, from the prior or from where faces are encoded; a click keeps one."""
 
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
         self.model = self.model_dropdown()
+        self.place = self.place_dropdown()
         self.seed, next_seed = widgets.seed_controls("Other faces")
         self.temperature = widgets.Slider(
-            label="Temperature (1 is the prior)", value=1.0, max=MAX_TEMPERATURE, step=0.05
+            label="Temperature", value=1.0, max=MAX_TEMPERATURE, step=0.05
         )
         self.faces = widgets.FaceGrid("faces drawn from noise", self._keep)
-        self.on_change(self._draw, self.model, self.seed, self.temperature)
+        self.found, self.count = self.counting(self.faces)
+        self.on_change(self._draw, self.model, self.place, self.seed, self.temperature)
         slider = widgets.flexible(self.temperature)
         self.view = widgets.column(
-            widgets.row(self.model, self.seed, next_seed, slider), self.status, self.faces
+            widgets.row(self.model, self.place, self.seed, next_seed, slider),
+            self.status,
+            self.faces,
+            self.found,
         )
         self.status.run(self._draw)
 
     def _draw(self) -> None:
         model = self.state.models.model(self.model.value)
-        z = latent.noise(COUNT, model.latent, self.seed.value) * self.temperature.value
+        noise = latent.noise(COUNT, model.latent, self.seed.value) * self.temperature.value
+        z = self.state.latents(self.model.value, noise, self.place.value)
         self.faces.show(latent.decode(model, z))
+        self.count()
 
     def _keep(self, index: int) -> None:
         origin = f"{self.model.value} seed {self.seed.value} face {index + 1}"

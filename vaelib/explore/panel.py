@@ -6,8 +6,9 @@ import ipywidgets
 from torch import Tensor
 
 from vaelib.config import BASE
+from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
 from vaelib.explore import widgets
-from vaelib.explore.state import ExplorerState
+from vaelib.explore.state import ENCODED, PRIOR, ExplorerState
 from vaelib.model import VAE
 from vaelib.support.errors import InputError
 
@@ -34,6 +35,20 @@ class Panel:
         """Offer this face (3, 64, 48), uint8 or in [-1, 1], in the lists of all panels."""
         name = self.state.keep(face, origin)
         self.status.show(f"{name}: to be found in the lists of all panels")
+
+    def place_dropdown(self) -> ipywidgets.Dropdown:
+        """A list of the places that z can be drawn from."""
+        return widgets.dropdown("Draw from", (PRIOR, ENCODED))
+
+    def counting(self, faces: widgets.FaceGrid) -> tuple[widgets.StatusLine, widgets.Settled]:
+        """A line that says in how many of these faces a detector finds one, and what renews it."""
+        line = widgets.StatusLine()
+
+        def count() -> None:
+            found = int((haar_scores(faces.shown) >= USUAL_THRESHOLD).sum())
+            line.show(f"OpenCV's detector finds a face in {found} of {len(faces.shown)}.")
+
+        return line, widgets.Settled(line, count)
 
     def load_models(self, name: str = "") -> dict[str, VAE]:
         """The model of this name, or by default all of the report's.

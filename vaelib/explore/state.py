@@ -8,6 +8,7 @@ from torch import Tensor
 from vaelib import data, latent
 from vaelib.config import BASE, SEVEN, at_preset
 from vaelib.data import FaceSet, evenly_spaced
+from vaelib.evaluation.prior_gap import Gaussian, fit_gaussian
 from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.latent import Posterior
 from vaelib.sources import layouts
@@ -17,7 +18,10 @@ from vaelib.training.run_one import train_or_load
 
 HELD_OUT = 12  # faces to choose from
 TRAIN_SAMPLE = 2_000  # training faces that directions are estimated from
+FITTED_FACES = 500  # of these, behind where a model encodes faces
 MOST_KEPT = 40  # then the oldest is dropped
+
+PRIOR, ENCODED = "the prior", "where faces are encoded"  # places that z is drawn from
 
 
 class ExplorerState:
@@ -31,6 +35,7 @@ class ExplorerState:
         self.kept_listeners: list[Callable[[], None]] = []  # called when a face was kept
         self.train_sample = evenly_spaced(faces.train, TRAIN_SAMPLE)
         self._encoded: dict[tuple[str, int], Posterior] = {}
+        self._fitted: dict[str, Gaussian] = {}
         self._kept_count = 0
 
     @property
@@ -61,6 +66,17 @@ class ExplorerState:
             images = self.faces.images[evenly_spaced(self.train_sample, count)]
             self._encoded[model, count] = latent.encode(self.models.model(model), images)
         return self._encoded[model, count]
+
+    def latents(self, model: str, noise: Tensor, place: str) -> Tensor:
+        """z (n, latent) for standard normal noise (n, latent), drawn from PRIOR or from ENCODED.
+
+        ENCODED is the Gaussian with the mean and covariance of z over training faces.
+        """
+        if place == PRIOR:
+            return noise
+        if model not in self._fitted:
+            self._fitted[model] = fit_gaussian(*self.encoded(model, FITTED_FACES))
+        return self._fitted[model].draw(noise)
 
 
 def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> ExplorerState:

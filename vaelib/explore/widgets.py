@@ -22,6 +22,7 @@ from vaelib.explore import encoding, photo
 from vaelib.support.errors import InputError
 
 STATIC = Path(__file__).with_name("static")
+MOMENT = 0.3  # seconds without a change after which what is shown has settled
 PAUSE = 0.02  # seconds after a picture in which the page's messages are read, before the next
 FACE_WIDTH = 96  # of a face on the page: two pixels for each of its own
 LINE = {"width": "auto", "max_width": "100%"}  # layout of a control that shares a row
@@ -177,6 +178,31 @@ class Throttled:
         self.scheduled = None
         self.status.run(self.draw)
         self.free_at = loop.time() + PAUSE
+
+
+class Settled:
+    """Calls `action` once nothing has changed for a moment: what is too slow for a moving slider.
+
+    Outside a running event loop, as in tests, only `now` calls it.
+    """
+
+    def __init__(self, status: StatusLine, action: Callable[[], None]) -> None:
+        self.status, self.action = status, action
+        self.scheduled: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self.scheduled:
+            self.scheduled.cancel()
+        self.scheduled = loop.call_later(MOMENT, self.now)
+
+    def now(self) -> None:
+        """Call it at once."""
+        self.scheduled = None
+        self.status.run(self.action)
 
 
 def dropdown(label: str, options: Sequence[Any], **traits: Any) -> ipywidgets.Dropdown:
