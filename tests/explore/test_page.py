@@ -166,7 +166,7 @@ def test_another_attribute_strength_changes_the_face_after_it_alone(opened: Open
 def test_a_face_that_is_clicked_becomes_an_end(opened: Opened) -> None:
     opened.page.get_by_role("button", name="keep face 3", exact=True).first.click()
     opened.see("kept 1, lam-1e-5 seed 0 face 3: to be found")
-    options = opened.page.get_by_label("From").locator("option").all_text_contents()
+    options = opened.page.get_by_label("From", exact=True).locator("option").all_text_contents()
     assert options[0].split() == ["kept", "1,", "lam-1e-5", "seed", "0", "face", "3"]
 
 
