@@ -17,7 +17,7 @@ def test_every_model_decodes_the_same_noise(state: ExplorerState) -> None:
         torch.testing.assert_close(face, expected)
 
 
-def test_each_model_is_asked_for_a_face_where_it_encodes_faces(state: ExplorerState) -> None:
+def test_each_model_draws_a_face_from_where_it_encodes_faces(state: ExplorerState) -> None:
     panel = Compare(state)
     panel.place.value = ENCODED
     for name, face in zip(THREE_MODELS, panel.faces.shown, strict=True):

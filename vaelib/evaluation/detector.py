@@ -87,7 +87,6 @@ def _enlarged(images: Tensor) -> list[NDArray[Any]]:
 
 
 SCORES: dict[DetectorName, Callable[[Tensor], Tensor]] = {"haar": haar_scores, "hog": hog_scores}
-VERSIONS = {"haar": f"OpenCV {cv2.__version__}", "hog": f"dlib {dlib.__version__}"}
 
 
 @dataclass(frozen=True)
@@ -110,23 +109,21 @@ class Calibration:
         """Whether faces of this data are told from other images well enough to judge models."""
         return self.gap >= LEAST_GAP
 
-    def found(self, images: Tensor) -> Tensor:
-        """In which of the images (n, 3, 64, 48) a face is found, bool (n,)."""
-        return SCORES[self.detector](images) >= self.threshold
-
 
 def calibrate(faces: FaceSet, detector: DetectorName) -> Calibration:
     """Choose the threshold on held-out faces and on images without a face.
 
     It is the one with the largest gap: the share found among held-out faces and among the same
-    faces softened, less the share found among the kinds of `non_faces`, all kinds counted alike.
+    faces softened, less the share found among the kinds of `non_faces` and among faces deformed to
+    the last degree, all kinds counted alike.
     """
     chosen = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_CALIBRATED)
     x = to_float(faces.images[chosen])
     score = SCORES[detector]
     of_faces = {"held out": score(x), "softened": score(gaussian_blur(x, SOFTENED))}
-    of_others = {kind: score(images) for kind, images in non_faces.all_kinds(x).items()}
     of_degrees = {degree: score(non_faces.deformed(x, degree)) for degree in non_faces.DEGREES}
+    of_others = {kind: score(images) for kind, images in non_faces.all_kinds(x).items()}
+    of_others["deformed beyond recognition"] = of_degrees[max(non_faces.DEGREES)]
     threshold = best_threshold(of_faces, of_others)
     return Calibration(
         detector,

@@ -17,7 +17,7 @@ from vaelib.data import FaceSet, evenly_spaced, to_float
 from vaelib.evaluation import bootstrap, distribution_metrics, image_metrics
 from vaelib.evaluation.attributes import AttributeClassifier, Prediction, classifier_for
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
-from vaelib.model import VAE
+from vaelib.model import VAE, reparametrise
 from vaelib.support import files, paths, progress
 from vaelib.training.runs import Run
 
@@ -156,7 +156,7 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
 def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
     x = to_float(reference.test_images)
     mu, logvar = latent.encode(model, reference.test_images)
-    z = mu + torch.exp(0.5 * logvar) * latent.noise(len(mu), model.latent)
+    z = reparametrise(mu, logvar, latent.noise(len(mu), model.latent))
     error = bootstrap.mean(image_metrics.squared_error(x, latent.decode(model, z)))
     kl = bootstrap.mean(kl_per_latent(mu, logvar).sum(dim=1))
     bits = [

@@ -15,7 +15,6 @@ def all_kinds(x: Tensor) -> dict[str, Tensor]:
     return {
         "upside down": x.flip(2),
         "quarters swapped": swapped_quarters(x),
-        "deformed beyond recognition": deformed(x, max(DEGREES)),
         "background": background(x),
         "noise": 2 * torch.rand(x.shape, generator=generator) - 1,
     }

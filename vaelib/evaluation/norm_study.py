@@ -14,7 +14,7 @@ from vaelib import latent
 from vaelib.data import to_float
 from vaelib.evaluation import bootstrap, image_metrics
 from vaelib.evaluation.evaluate import Measures
-from vaelib.model import VAE
+from vaelib.model import VAE, reparametrise
 
 
 def reconstruction_errors(model: VAE, images: Tensor) -> Measures:
@@ -40,7 +40,7 @@ def variance_ratios(model: VAE, images: Tensor, seed: int = 0) -> dict[str, list
     """
     mu, logvar = latent.encode(model, images)
     noise = latent.noise(len(mu), model.latent, seed)
-    encoded = mu + torch.exp(0.5 * logvar) * noise
+    encoded = reparametrise(mu, logvar, noise)
     return {"encoded": _decoder_ratios(model, encoded), "prior": _decoder_ratios(model, noise)}
 
 

@@ -1,8 +1,8 @@
 """How far from the prior faces are encoded, and what a model draws where they are.
 
 In training, the decoder sees z of faces: together, over all faces, the aggregate posterior. New
-faces are decoded from draws of the prior. Where the two differ, a decoder is asked for faces in a
-place where it has never seen one. Three questions about that:
+faces are decoded from draws of the prior. Where the two differ, z lies in a place where
+the decoder has never seen a face. Three questions about that:
 
 - How much of the KL says which face it is, and how much only moves all codes away from the prior?
   `split_divergence`, after Hoffman and Johnson (2016).
@@ -19,11 +19,9 @@ import torch
 from torch import Tensor
 
 from vaelib import latent
-from vaelib.data import FaceSet, evenly_spaced
 from vaelib.loss import kl_per_latent
-from vaelib.model import VAE
+from vaelib.model import VAE, reparametrise
 
-MAX_FITTED, MAX_HELD_OUT = 4_000, 1_000  # training and held-out faces whose z are looked at
 COMPONENTS = (1, 2, 4, 8, 16)  # of a mixture; the number is chosen by held-out likelihood
 SMALLEST_VARIANCE = 1e-4  # added to the variances of a mixture's components
 CHUNK = 256  # latents compared with all posteriors at once
@@ -40,18 +38,8 @@ class Encoded(NamedTuple):
 def encode(model: VAE, images: Tensor, seed: int = 0) -> Encoded:
     """Posteriors of uint8 images (n, 3, 64, 48), and z drawn from them as in training."""
     mu, logvar = latent.encode(model, images)
-    z = mu + torch.exp(0.5 * logvar) * latent.noise(len(mu), model.latent, seed)
+    z = reparametrise(mu, logvar, latent.noise(len(mu), model.latent, seed))
     return Encoded(mu.double(), logvar.double(), z.double())
-
-
-def encode_faces(model: VAE, faces: FaceSet, seed: int = 0) -> tuple[Encoded, Encoded]:
-    """The same of training faces and of held-out ones."""
-    held_out = torch.cat([faces.validation, faces.test])
-    train = faces.images[evenly_spaced(faces.train, MAX_FITTED)]
-    return (
-        encode(model, train, seed),
-        encode(model, faces.images[evenly_spaced(held_out, MAX_HELD_OUT)], seed + 1),
-    )
 
 
 # --- the split of the divergence
