@@ -61,7 +61,9 @@ def jupyterlab(notebook: Path, environment: dict[str, str]) -> Iterator[str]:
     settings = [f"--ServerApp.root_dir={notebook.parent}", f"--IdentityProvider.token={TOKEN}"]
     settings += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={free_port()}", "--allow-root"]
     command = ["jupyterlab", "--no-browser", *settings]
-    with served(command, environment, notebook.parent) as address:
+    # JupyterLab, stopped as soon as it has opened a notebook, may never end; it is killed then.
+    hangs = suppress(subprocess.TimeoutExpired)
+    with hangs, served(command, environment, notebook.parent) as address:
         yield f"http://{urlsplit(address).netloc}/lab/tree/{notebook.name}?token={TOKEN}"
 
 
@@ -91,7 +93,7 @@ def served(command: list[str], environment: dict[str, str], folder: Path) -> Ite
             raise AssertionError(log.read_text())
     finally:
         server.terminate()
-        with suppress(subprocess.TimeoutExpired):
+        try:
             server.wait(30)
-        server.kill()  # JupyterLab, stopped as soon as it has opened a notebook, may never end
-        server.wait()
+        finally:
+            server.kill()

@@ -113,5 +113,6 @@ def test_a_picture_has_its_alternative_text_whatever_signs_are_in_it() -> None:
 def test_source_is_shown_as_it_stands_in_its_module(shown: list[Shown]) -> None:
     show.source(model.reparametrise)
     text = markdown(shown)
-    assert "\n\n```python\ndef reparametrise(mu: Tensor," in text
-    assert "* noise\n```\n\n" in text
+    block = '<div style="font-family: monospace">\n\n'
+    assert text.startswith(block + "```python\ndef reparametrise(mu: Tensor,")
+    assert text.endswith("* noise\n```\n\n</div>")

@@ -65,16 +65,9 @@ def test_a_step_has_the_gradient_of_the_whole_batch() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", get_args(Norm))
-def test_the_number_of_cores_changes_no_bit(norm: Norm) -> None:
-    experiment = replace(EXPERIMENT, norm=norm)
-    (on_one, _), (on_three, _) = (stepped(experiment, threads=threads) for threads in (1, 3))
-    assert all(torch.equal(on_one[name], on_three[name]) for name in on_one)
-
-
-@pytest.mark.slow
-def test_the_number_of_cores_changes_no_bit_in_half_precision() -> None:
-    # With one norm: a processor that does not multiply bfloat16 takes a minute.
-    experiment = replace(EXPERIMENT, precision="bfloat16")
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_the_number_of_cores_changes_no_bit(precision: Precision, norm: Norm) -> None:
+    experiment = replace(EXPERIMENT, precision=precision, norm=norm)
     (on_one, _), (on_three, _) = (stepped(experiment, threads=threads) for threads in (1, 3))
     assert all(torch.equal(on_one[name], on_three[name]) for name in on_one)
 
