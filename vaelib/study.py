@@ -18,8 +18,9 @@ from vaelib.config import (
 )
 from vaelib.data import FaceSet, evenly_spaced, load
 from vaelib.evaluation import evaluate
-from vaelib.evaluation.claims import RULES, ClaimGroup, MeasuresByModel, decide
-from vaelib.evaluation.evaluate import HeldOutFaces
+from vaelib.evaluation.claims import RULES
+from vaelib.evaluation.held_out import MAX_COMPARED, HeldOutFaces, held_out_faces
+from vaelib.evaluation.verdicts import ClaimGroup, MeasuresByModel, decide
 from vaelib.reporting.results import Origin, Results
 from vaelib.support import paths
 from vaelib.support.errors import InputError
@@ -122,7 +123,7 @@ class Study:
 
     def side_study_measures(self, runs: Mapping[str, Run]) -> MeasuresByModel:
         """Measures of the models of a side study, on fewer generated faces."""
-        generated = min(evaluate.MAX_COMPARED, PRESETS[self.preset].generated)
+        generated = min(MAX_COMPARED, PRESETS[self.preset].generated)
         return self._measure(runs, generated, self.seed)
 
     def verdicts(
@@ -130,7 +131,7 @@ class Study:
     ) -> dict[str, dict[str, Any]]:
         """Verdicts on a group of claims from all seeds' measures, as numbers.json keeps them."""
         return {
-            name: decide(rule, seeds, self.held_out.classifier)
+            name: decide(rule, seeds, self.held_out.classifier, self.held_out.detectors)
             for name, rule in RULES.items()
             if rule.group == group
         }
@@ -144,8 +145,8 @@ class Study:
 
     @property
     def held_out(self) -> HeldOutFaces:
-        """What models are compared with; its attribute classifier is trained on the first call."""
-        return evaluate.held_out_faces(self.faces)
+        """What models are compared with; its instruments are made ready on the first call."""
+        return held_out_faces(self.faces)
 
     def interpolation_ends(self) -> tuple[Tensor, Tensor]:
         """First and last faces, uint8 (rows, 3, 64, 48): held out, the same for every model."""

@@ -6,11 +6,9 @@ each other. What it learns depends on the data:
 - its attributes, if there are any;
 - of procedural faces also the factors that they were drawn from;
 - of faces without attributes, self-supervised tasks: to which corner an image was cropped, whether
-  it is upside down, whether its colours were made warmer;
-- of all faces, whether they were deformed: warped, or patched together from two.
+  it is upside down, whether its colours were made warmer.
 
-It blurs every face by the same amount first. Models draw softer faces than photos; a classifier
-that sees softness takes it for a fault, and then every generated face looks equally wrong.
+Whether an image shows a face at all is not its business: see `vaelib.evaluation.detector`.
 """
 
 import functools
@@ -31,7 +29,6 @@ from vaelib.evaluation.classifier_data import (
     BATCH_SIZE,
     FACTORS,
     PRETEXT_TASKS,
-    gaussian_blur,
     held_out_set,
 )
 from vaelib.evaluation.classifier_training import (
@@ -46,11 +43,10 @@ from vaelib.training import hardware
 
 # Part of a classifier's key, besides the faces. Raise it, with a line on what changed, whenever
 # training gives another classifier.
-RECIPE = 1  # the first that is numbered
+RECIPE = 2  # no longer asked about deformed faces, and blurs none that it predicts
 
 RELIABLE = 0.80  # area under the ROC curve; an attribute below it is not used for any measure
 MAX_IMAGES = 60_000  # of training, or MAX_EPOCHS, whichever is less
-DEFORMED = "deformed"  # a target besides the attributes
 
 WEIGHTS, RECORD = "classifier.safetensors", "classifier.json"  # files; the record is written last
 
@@ -60,7 +56,6 @@ class Prediction(NamedTuple):
 
     features: Tensor  # (n, 256)
     probabilities: Tensor  # (n, targets), of each attribute in [0, 1]
-    deformed: Tensor  # (n,), the probability that the face was deformed
     factors: Tensor  # (n, factors), in standard deviations of the training faces, whose mean is 0
 
 
@@ -72,7 +67,6 @@ class AttributeClassifier:
     key: str  # other faces or another recipe make another classifier
     targets: tuple[str, ...]  # the data's attributes, or PRETEXT_TASKS
     auc: tuple[float, ...]  # area under the ROC curve on held-out faces; nan if all are alike
-    deformed_auc: float  # the same for deformed faces
     predicts_attributes: bool  # whether the targets are the data's attributes
     factors: tuple[str, ...]  # FACTORS of procedural faces, else none
 
@@ -90,10 +84,8 @@ class AttributeClassifier:
         return normalised.index(annotations.normalise_name(name))
 
     def can_predict(self, *names: str) -> bool:
-        """Whether all these attributes, or DEFORMED, are predicted well enough."""
+        """Whether all these attributes are predicted well enough."""
         reliable = {annotations.normalise_name(name) for name in self.reliable}
-        if self.deformed_auc >= RELIABLE:
-            reliable.add(DEFORMED)
         return {annotations.normalise_name(name) for name in names} <= reliable
 
     @torch.no_grad()
@@ -102,17 +94,14 @@ class AttributeClassifier:
         device = next(self.network.parameters()).device
         parts = []
         for part in images.split(2 * BATCH_SIZE):
-            x = gaussian_blur(to_float(part) if part.dtype == torch.uint8 else part)
+            x = to_float(part) if part.dtype == torch.uint8 else part
             with autocast(device):
                 x = x.to(device, memory_format=torch.channels_last)
                 parts.append(self.network.features(x))
         features = torch.cat(parts)
         logits = self.network.last(features).cpu()
         n = len(self.targets)
-        probabilities = torch.sigmoid(logits[:, : n + 1])
-        return Prediction(
-            features.cpu(), probabilities[:, :n], probabilities[:, n], logits[:, n + 1 :]
-        )
+        return Prediction(features.cpu(), torch.sigmoid(logits[:, :n]), logits[:, n:])
 
 
 @functools.lru_cache(maxsize=1)
@@ -155,14 +144,13 @@ def _load(faces: FaceSet) -> AttributeClassifier:
     if files.checksum(folder / WEIGHTS) != record["sha256"]:
         raise ValueError(f"{WEIGHTS} is not as it was written")
     targets, factors = tuple(record["targets"]), tuple(record["factors"])
-    network = ClassifierNetwork(len(targets) + 1 + len(factors))
+    network = ClassifierNetwork(len(targets) + len(factors))
     network.load_state_dict(load_file(folder / WEIGHTS))
     return AttributeClassifier(
         network=network.to(hardware.pick_device()).eval().requires_grad_(False),
         key=_key(faces),
         targets=targets,
         auc=tuple(float("nan") if auc is None else auc for auc in record["auc"]),
-        deformed_auc=record["deformed_auc"],
         predicts_attributes=record["predicts_attributes"],
         factors=factors,
     )
@@ -174,16 +162,14 @@ def _train(faces: FaceSet) -> None:
     targets = faces.attribute_names or PRETEXT_TASKS
     factors = tuple(FACTORS) if faces.kind == "synthetic" else ()
     budget = min(MAX_IMAGES, MAX_EPOCHS * len(faces.train))
-    network = train_network(faces, len(targets) + 1 + len(factors), budget)
+    network = train_network(faces, len(targets) + len(factors), budget)
     classifier = AttributeClassifier(
-        network.eval(), "", targets, (), 0.0, bool(faces.attribute_names), factors
+        network.eval(), "", targets, (), bool(faces.attribute_names), factors
     )
     held_out = held_out_set(faces)
     prediction = classifier.predict(held_out.images)
-    intact = ~held_out.deformed
     auc = [
-        roc_auc(prediction.probabilities[intact, i], held_out.targets[intact, i])
-        for i in range(len(targets))
+        roc_auc(prediction.probabilities[:, i], held_out.targets[:, i]) for i in range(len(targets))
     ]
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     with files.atomic_write(folder / WEIGHTS) as aside:
@@ -191,7 +177,6 @@ def _train(faces: FaceSet) -> None:
     record = {
         "targets": targets,
         "auc": [value if value == value else None for value in auc],
-        "deformed_auc": roc_auc(prediction.deformed, held_out.deformed),
         "factors": factors,
         "predicts_attributes": classifier.predicts_attributes,
         "budget": budget,

@@ -18,6 +18,8 @@ from torch import Tensor
 REPLICATES = 400
 CONFIDENCE = 0.95
 
+Measures = dict[str, Tensor]  # of a model, (1 + REPLICATES,) each, by name of the measure
+
 
 @functools.lru_cache(maxsize=8)  # each model needs dozens of means over the same number of faces
 def bootstrap_weights(n: int) -> Tensor:

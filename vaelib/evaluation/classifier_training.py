@@ -20,8 +20,8 @@ LEARNING_RATE = 3e-3  # of Adam, falling to 0
 class ClassifierNetwork(nn.Module):
     """Images (n, 3, 64, 48) in [-1, 1] to features (n, 256) and, by the last layer, to logits.
 
-    Half of the features are averages over the image, which suit attributes. Half keep positions: in
-    a deformed face, each part by itself may look right.
+    Half of the features are averages over the image, which suit attributes. Half keep positions,
+    without which distances between faces would not see where their parts are.
     """
 
     def __init__(self, outputs: int) -> None:
@@ -73,19 +73,13 @@ def train_network(faces: FaceSet, outputs: int, budget: int) -> ClassifierNetwor
 
 
 def _loss(logits: Tensor, batch: TrainingBatch) -> Tensor:
-    """Cross entropy of all targets and squared error of factors.
-
-    Of a deformed face, only that it is deformed counts.
-    """
-    n, intact = batch.targets.shape[1], (1 - batch.deformed)[:, None]
-    loss = F.binary_cross_entropy_with_logits(
-        logits[:, :n], batch.targets, weight=intact.expand_as(batch.targets)
-    )
-    deformed = F.binary_cross_entropy_with_logits(logits[:, n], batch.deformed)
-    factors = logits[:, n + 1 :]
+    """Cross entropy of all targets and squared error of factors."""
+    n = batch.targets.shape[1]
+    loss = F.binary_cross_entropy_with_logits(logits[:, :n], batch.targets)
+    factors = logits[:, n:]
     if factors.shape[1]:
-        loss = loss + 0.1 * (intact * (factors - batch.factors).square()).mean()
-    return loss + 0.3 * deformed
+        loss = loss + 0.1 * (factors - batch.factors).square().mean()
+    return loss
 
 
 def autocast(device: torch.device) -> torch.autocast:

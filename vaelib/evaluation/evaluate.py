@@ -4,7 +4,6 @@ A measure is a tensor (1 + REPLICATES,), see `vaelib.evaluation.bootstrap`. What
 its range and unit, stands in MEASURES.
 """
 
-import functools
 import hashlib
 import sys
 
@@ -14,23 +13,30 @@ from torch import Tensor
 from vaelib import latent
 from vaelib.config import FACE_BYTES
 from vaelib.data import FaceSet, evenly_spaced, to_float
-from vaelib.evaluation import bootstrap, distribution_metrics, image_metrics
-from vaelib.evaluation.attributes import AttributeClassifier, Prediction, classifier_for
+from vaelib.evaluation import bootstrap, detector, image_metrics, prior_gap
+from vaelib.evaluation.bootstrap import Measures
+from vaelib.evaluation.generated import (
+    MAX_ELSEWHERE,
+    PREFIXES,
+    SEARCHED,
+    encoded_measures,
+    generated_measures,
+    shares_found,
+)
+from vaelib.evaluation.held_out import HeldOutFaces, held_out_faces
+from vaelib.evaluation.prior_gap import Encoded
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
-from vaelib.model import VAE, reparametrise
+from vaelib.model import VAE
 from vaelib.support import files, paths, progress
 from vaelib.training.runs import Run
 
 # Part of the measures' key, besides the run, the classifier and the generated faces. Raise it, with
 # a line on what changed, whenever a measure comes to another value.
-RECIPE = 1  # the first that is numbered
+RECIPE = 2  # faces are found by detectors; what is drawn where faces are encoded
 
-MAX_FACES = 500  # held-out faces behind errors
-MAX_COMPARED = 1_000  # held-out and generated faces behind distances and variety
-MAX_PAIRS, STEPS = 64, 8  # interpolations, and faces along each
+MAX_ENCODED = 1_000  # training faces that say where faces are encoded
+STEPS = 8  # faces along each interpolation
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
-
-Measures = dict[str, Tensor]  # by name of the measure
 
 MEASURES = {
     "reconstruction": "mean squared error on held-out faces, z drawn as in training; [0, 4]",
@@ -53,69 +59,30 @@ MEASURES = {
     "density": "held-out neighbourhoods that a generated face is in, by their mean number; >= 0",
     "coverage": "share of held-out neighbourhoods with a generated face; [0, 1]",
     "realism": "depth of generated faces within held-out ones; 1 at the edge",
-    "deformed": "how probably generated faces were deformed, by the classifier; [0, 1]",
+    "found": "share of faces drawn from the prior in which the detector finds a face; [0, 1]",
+    "found_fitted": "the same of faces drawn from the Gaussian fitted to encoded faces",
+    "found_mixture": "the same of faces drawn from a mixture fitted to encoded faces",
+    "found_reconstructed": "the same of reconstructions of held-out faces",
+    "hog_found": "found, by the second detector, as each of the following",
+    "hog_found_fitted": "found_fitted",
+    "hog_found_reconstructed": "found_reconstructed",
+    "distance_fitted": "distance, of faces drawn from the Gaussian fitted to encoded faces",
+    "variety_fitted": "variety of these faces",
+    "sharpness_fitted": "sharpness of these faces",
+    "components": "of the mixture, by held-out likelihood",
+    "information": "nats of the KL that say which training face it is; at most the log of their"
+    " number",
+    "marginal": "the other nats of the KL: between the codes of all training faces and the prior",
+    "gaussian": "nats of these that the mean and the covariance of the codes account for",
     "travel": "difference of an interpolation's ends; [0, 2]",
     "evenness": "its largest step over its mean step; 1 is even",
     "detour": "the sum of its steps over its travel; 1 is straight in pixels",
-    "middle": "how much more probably its middle was deformed than its ends; [-1, 1]",
+    "middle": "how much more often a face is found at its ends than in its middle; [-1, 1]",
+    "hog_middle": "the same by the second detector",
     "skin_travel": "change of skin tone from end to end; L* in [0, 100]",
     "pose_travel": "change of pose from end to end: yaw on procedural faces, else side lighting",
     "hair_travel": "change of hair colour from end to end, of those that can be predicted; [0, 1]",
 }
-
-
-class HeldOutFaces:
-    """The held-out faces that every model is compared with, and the classifier's predictions."""
-
-    def __init__(self, faces: FaceSet, classifier: AttributeClassifier) -> None:
-        self.classifier = classifier
-        pairs = min(MAX_PAIRS, len(faces.test) // 2)
-        self.test_images = faces.images[evenly_spaced(faces.test, MAX_FACES)]
-        self.interpolation_ends = faces.images[evenly_spaced(faces.test, 2 * pairs)]
-        compared = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_COMPARED)
-        images = to_float(faces.images[compared])
-        self.prediction = classifier.predict(images)
-        self.appearance = _appearance(images)
-        self.attributes = None if faces.attributes is None else faces.attributes[compared].double()
-
-    def true_frequencies(self) -> dict[str, float]:
-        """Frequency of each attribute that the classifier can predict; none without attributes."""
-        if self.attributes is None:
-            return {}
-        means = self.attributes.mean(dim=0)
-        return {
-            name: float(means[self.classifier.index_of(name)]) for name in self.classifier.reliable
-        }
-
-    def frequencies(self, prediction: Prediction) -> Measures:
-        """The same of the faces that were predicted, (1 + REPLICATES,) each.
-
-        The mean of the predicted probabilities, corrected by the ratio of the true frequency to the
-        mean prediction on held-out faces.
-        """
-        if self.attributes is None:
-            return {}
-        weights = bootstrap.bootstrap_weights(len(self.attributes))
-        predicted = self.prediction.probabilities.double()
-        correction = (weights @ self.attributes) / (weights @ predicted)
-        probabilities = prediction.probabilities.double()
-        means = bootstrap.bootstrap_weights(len(probabilities)) @ probabilities
-        frequencies = (means * correction).clamp(0, 1)
-        return {
-            name: frequencies[:, self.classifier.index_of(name)]
-            for name in self.classifier.reliable
-        }
-
-    def real_distance_floor(self) -> float:
-        """The kernel distance between two halves of the held-out faces."""
-        features = self.prediction.features
-        return float(distribution_metrics.kernel_distance(features[::2], features[1::2])[0])
-
-
-@functools.lru_cache(maxsize=1)
-def held_out_faces(faces: FaceSet) -> HeldOutFaces:
-    """The held-out faces with this data's classifier, which is trained on the first call."""
-    return HeldOutFaces(faces, classifier_for(faces))
 
 
 def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
@@ -123,12 +90,13 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
 
     They lie in <runs>/<faces.name>/measures; a damaged file is measured again, with a line on
     stderr. Besides MEASURES there are, of each attribute that the classifier can predict,
-    "frequency NAME"; and of each group of `group_memberships`, "realism NAME" and "deformed NAME",
-    the same of all other faces as "realism not NAME" and "deformed not NAME", and "distance NAME"
-    between the generated and the held-out faces of the group.
+    "frequency NAME"; and of each group of `generated.group_memberships`, "realism NAME", "found
+    NAME" and "hog_found NAME", the same of all other faces as "realism not NAME" and so on, and
+    "distance NAME" between the generated and the held-out faces of the group.
     """
     reference = held_out_faces(faces)
-    settings = f"{reference.classifier.key} {generated} {seed} {RECIPE}"
+    recipes = f"{RECIPE} {detector.RECIPE}"
+    settings = f"{reference.classifier.key} {generated} {seed} {recipes}"
     digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
     file = paths.RUNS / faces.name / "measures" / f"{run.key}-{digest}.npz"
     try:
@@ -140,24 +108,28 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
     errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
     measures = {"mean_reconstruction": bootstrap.constant(sum(errors) / len(errors))}
     label = f"measuring lambda {run.experiment.lam:g}, {run.experiment.latent} latents"
-    with progress.watching(label, 3, "sets of faces") as watch:
+    with progress.watching(label, 4, "sets of faces") as watch:
         watch(0, "held-out faces")
-        measures |= _held_out_measures(run.model, reference)
+        held_out = prior_gap.encode(run.model, reference.test_images)
+        measures |= _held_out_measures(run.model, reference, held_out)
         watch(1, "generated faces")
-        measures |= _generated_measures(run.model, reference, generated, seed)
-        watch(2, "interpolations")
+        measures |= generated_measures(run.model, reference, generated, seed)
+        watch(2, "faces drawn where faces are encoded")
+        train_images = faces.images[evenly_spaced(faces.train, MAX_ENCODED)]
+        train = prior_gap.encode(run.model, train_images)
+        noise = latent.noise(min(generated, SEARCHED["haar"]), run.model.latent, seed)
+        measures |= encoded_measures(run.model, reference, train, held_out, noise)
+        watch(3, "interpolations")
         measures |= _interpolation_measures(run.model, reference)
-        watch(3, "")
+        watch(4, "")
     files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
     return measures
 
 
-@torch.no_grad()
-def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
-    x = to_float(reference.test_images)
-    mu, logvar = latent.encode(model, reference.test_images)
-    z = reparametrise(mu, logvar, latent.noise(len(mu), model.latent))
-    error = bootstrap.mean(image_metrics.squared_error(x, latent.decode(model, z)))
+def _held_out_measures(model: VAE, reference: HeldOutFaces, encoded: Encoded) -> Measures:
+    mu, logvar, z = encoded
+    x, reconstruction = to_float(reference.test_images), latent.decode(model, z.float())
+    error = bootstrap.mean(image_metrics.squared_error(x, reconstruction))
     kl = bootstrap.mean(kl_per_latent(mu, logvar).sum(dim=1))
     bits = [
         calibrated_bits_per_dimension(mse, nats, FACE_BYTES)
@@ -173,75 +145,8 @@ def _held_out_measures(model: VAE, reference: HeldOutFaces) -> Measures:
         "mean_square_mu": image_metrics.mean_square(mu),
         "aggregate_variance": image_metrics.aggregate_variance(mu, logvar),
         "aggregate_kurtosis": image_metrics.aggregate_kurtosis(z),
+        **shares_found(reconstruction[:MAX_ELSEWHERE], reference, "found_reconstructed"),
     }
-
-
-def _generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed: int) -> Measures:
-    images = latent.sample(model, generated, seed)
-    prediction = reference.classifier.predict(images)
-    real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
-    realism = distribution_metrics.realism(real, prediction.features)
-    appearance = _appearance(images)
-    frequencies = reference.frequencies(prediction)
-    return {
-        **{name: value / reference.appearance[name] for name, value in appearance.items()},
-        "distance": distribution_metrics.kernel_distance(real, features),
-        "frechet": bootstrap.constant(distribution_metrics.frechet_distance(real, features)),
-        **distribution_metrics.manifold_metrics(real, features),
-        "realism": bootstrap.mean(realism),
-        "deformed": bootstrap.mean(prediction.deformed),
-        **{f"frequency {name}": value for name, value in frequencies.items()},
-        **_group_measures(reference, prediction, realism),
-    }
-
-
-def _appearance(images: Tensor) -> Measures:
-    """Asymmetry and sharpness of all images; variety of fewer, because it is slow."""
-    return {
-        "asymmetry": bootstrap.mean(image_metrics.asymmetry(images)),
-        "variety": image_metrics.variety(images[:MAX_COMPARED]),
-        "sharpness": bootstrap.mean(image_metrics.sharpness(images)),
-    }
-
-
-def _group_measures(reference: HeldOutFaces, prediction: Prediction, realism: Tensor) -> Measures:
-    """Measures of generated faces by group: inside it, outside it, and its distance."""
-    measures = {}
-    real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
-    real_groups = group_memberships(reference.classifier, reference.prediction)
-    for name, member in group_memberships(reference.classifier, prediction).items():
-        for measure_name, values in (("realism", realism), ("deformed", prediction.deformed)):
-            measures[f"{measure_name} {name}"] = bootstrap.mean(values, member)
-            measures[f"{measure_name} not {name}"] = bootstrap.mean(values, 1 - member)
-        distance = distribution_metrics.group_distance(
-            real, real_groups[name], features, member[:MAX_COMPARED]
-        )
-        measures[f"distance {name}"] = bootstrap.constant(distance)
-    return measures
-
-
-def group_memberships(classifier: AttributeClassifier, prediction: Prediction) -> dict[str, Tensor]:
-    """How far each face belongs to the groups that the original finds hard, each (n,) in [0, 1].
-
-    Only groups whose attributes the classifier can predict.
-    """
-
-    def probability(name: str) -> Tensor:
-        return prediction.probabilities[:, classifier.index_of(name)]
-
-    groups = {
-        name: probability(name)
-        for name in ("Eyeglasses", "Wearing_Hat", "Pale_Skin")
-        if classifier.can_predict(name)
-    }
-    if classifier.can_predict("Blond_Hair", "Gray_Hair"):
-        groups["Fair_Hair"] = torch.maximum(probability("Blond_Hair"), probability("Gray_Hair"))
-    if classifier.can_predict("Male"):
-        groups["Female"] = 1 - probability("Male")
-    if {"Pale_Skin", "Fair_Hair", "Female"} <= set(groups):
-        pale_or_fair = torch.maximum(groups["Pale_Skin"], groups["Fair_Hair"])
-        groups["Pale_or_Fair_Female"] = pale_or_fair * groups["Female"]
-    return groups
 
 
 def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
@@ -250,15 +155,13 @@ def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
     paths_of_images = latent.interpolate(model, first, last, STEPS)
     images = paths_of_images.flatten(0, 1)
     prediction = classifier.predict(images)
-    deformed = prediction.deformed.view(-1, STEPS)
-    ends, middle = deformed[:, [0, -1]], deformed[:, STEPS // 2 - 1 : STEPS // 2 + 1]
     path_metrics = image_metrics.path_metrics(paths_of_images)
     pose = image_metrics.side_lighting(images)
     if classifier.factors:
         pose = prediction.factors[:, classifier.factors.index("yaw")]
     measures = {
         **{name: bootstrap.mean(value) for name, value in path_metrics.items()},
-        "middle": bootstrap.mean(middle.mean(dim=1) - ends.mean(dim=1)),
+        **_found_less_in_the_middle(paths_of_images, reference),
         "skin_travel": _change(image_metrics.skin_tone(images)),
         "pose_travel": _change(pose),
     }
@@ -267,6 +170,19 @@ def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
         colours = prediction.probabilities[:, hair].view(-1, STEPS, len(hair))
         change = (colours[:, -1] - colours[:, 0]).abs().sum(dim=1) / 2
         measures["hair_travel"] = bootstrap.mean(change.clamp(max=1))
+    return measures
+
+
+def _found_less_in_the_middle(paths_of_images: Tensor, reference: HeldOutFaces) -> Measures:
+    """By how much fewer faces are found in the middle of interpolations than at their ends."""
+    chosen = [0, STEPS // 2 - 1, STEPS // 2, STEPS - 1]
+    measures = {}
+    for name, most in SEARCHED.items():
+        images = paths_of_images[: most // len(chosen), chosen]
+        found = reference.detectors[name].finds(images.flatten(0, 1)).double()
+        by_step = found.view(-1, len(chosen))
+        lost = by_step[:, [0, 3]].mean(dim=1) - by_step[:, [1, 2]].mean(dim=1)
+        measures[PREFIXES[name] + "middle"] = bootstrap.mean(lost)
     return measures
 
 

@@ -10,10 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelib.evaluation import bootstrap
-from vaelib.evaluation.bootstrap import bootstrap_weights
+from vaelib.evaluation.bootstrap import Measures, bootstrap_weights
 
 # Where eyes, nose and mouth are in an aligned face of 64 x 48: rows and columns.
 CORE = (slice(24, 52), slice(12, 36))
+
+MAX_VARIED = 1_000  # images behind variety, which is slow
 
 # sRGB to CIE XYZ, and the white D65: IEC 61966-2-1.
 TO_XYZ = (
@@ -123,6 +125,15 @@ def sharpness(images: Tensor) -> Tensor:
     laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
     detail = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), laplacian[None, None])
     return detail[:, 0, CORE[0], CORE[1]].square().mean(dim=(1, 2))
+
+
+def appearance(images: Tensor) -> Measures:
+    """Mean asymmetry and sharpness of images; variety of the first MAX_VARIED."""
+    return {
+        "asymmetry": bootstrap.mean(asymmetry(images)),
+        "variety": variety(images[:MAX_VARIED]),
+        "sharpness": bootstrap.mean(sharpness(images)),
+    }
 
 
 def skin_tone(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vaelib import latent
 from vaelib.data import to_float
 from vaelib.evaluation import bootstrap, image_metrics
-from vaelib.evaluation.evaluate import Measures
+from vaelib.evaluation.bootstrap import Measures
 from vaelib.model import VAE, reparametrise
 
 

@@ -22,7 +22,7 @@ from vaelib import latent
 from vaelib.loss import kl_per_latent
 from vaelib.model import VAE, reparametrise
 
-COMPONENTS = (1, 2, 4, 8, 16)  # of a mixture; the number is chosen by held-out likelihood
+COMPONENTS = (1, 2, 4, 8)  # of a mixture; the number is chosen by held-out likelihood
 SMALLEST_VARIANCE = 1e-4  # added to the variances of a mixture's components
 CHUNK = 256  # latents compared with all posteriors at once
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vaelib.evaluation.bootstrap import interval
-from vaelib.evaluation.claims import MeasuresByModel
 from vaelib.evaluation.lambda_optimum import PROGRAMS, beta_of_lambda, lambda_of_beta
+from vaelib.evaluation.verdicts import MeasuresByModel
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -16,8 +16,8 @@ RecordedInterval = Sequence[float | None]
 # Every measure of every model, as numbers.json keeps it: by model, then by measure.
 Numbers = Mapping[str, Mapping[str, RecordedInterval]]
 
-# How measures of groups and of attributes are named: "deformed Wearing_Hat" and so on.
-WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "deformed ", "deformed not ", "frequency "
+# How measures of groups and of attributes are named: "found Wearing_Hat" and so on.
+WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "found ", "found not ", "frequency "
 
 # Columns of the tables: the heading, the measure below it, and how its numbers are formatted.
 Columns = Mapping[str, tuple[str, str]]
@@ -34,9 +34,41 @@ POSTERIOR: Columns = {
     "variance": ("aggregate_variance", ".2f"),
     "kurtosis": ("aggregate_kurtosis", ".2f"),
 }
-GENERATED: Columns = {
+# Where faces are encoded, and the nats of the KL by what they are spent on.
+PRIOR_GAP: Columns = {
+    "variance": ("aggregate_variance", ".1f"),
+    "KL": ("kl", ".0f"),
+    "information": ("information", ".1f"),
+    "marginal": ("marginal", ".0f"),
+    "Gaussian": ("gaussian", ".0f"),
+    "components": ("components", ".0f"),
+}
+# In which share of images a face is found, by where z comes from.
+FOUND: Columns = {
+    "prior": ("found", ".2f"),
+    "fitted": ("found_fitted", ".2f"),
+    "mixture": ("found_mixture", ".2f"),
+    "reconstructed": ("found_reconstructed", ".2f"),
+}
+FOUND_BY_SECOND: Columns = {
+    heading: (f"hog_{measure}", style)
+    for heading, (measure, style) in FOUND.items()
+    if heading != "mixture"
+}
+# How much of what draws lack is back where faces are encoded.
+DRAWN_THERE: Columns = {
+    "face": ("found", ".2f"),
+    "there": ("found_fitted", ".2f"),
     "distance": ("distance", ".2f"),
-    "deformed": ("deformed", ".3f"),
+    "distance there": ("distance_fitted", ".2f"),
+    "variety": ("variety", ".2f"),
+    "variety there": ("variety_fitted", ".2f"),
+    "detail": ("sharpness", ".2f"),
+    "detail there": ("sharpness_fitted", ".2f"),
+}
+GENERATED: Columns = {
+    "face found": ("found", ".2f"),
+    "distance": ("distance", ".2f"),
     "realism": ("realism", ".2f"),
     "precision": ("precision", ".2f"),
     "recall": ("recall", ".2f"),
@@ -50,7 +82,7 @@ APPEARANCE: Columns = {
 # What a printed page has room for, of GENERATED and APPEARANCE.
 PRINTED: Columns = {
     heading: {**GENERATED, **APPEARANCE}[heading]
-    for heading in ("distance", "deformed", "realism", "recall", "variety")
+    for heading in ("face found", "distance", "realism", "recall", "variety")
 }
 INTERPOLATION: Columns = {
     "travel": ("travel", ".2f"),
@@ -115,7 +147,7 @@ def measure_table(numbers: Numbers, columns: Columns) -> Table:
 
 
 def group_table(numbers: Numbers) -> Table:
-    """How probably each model's faces are deformed within each group, and outside it."""
+    """In which share of each model's draws a face is found, within each group and outside it."""
     some_model = next(iter(numbers.values()))
     groups = [
         measure.removeprefix(OUTSIDE_GROUP)
@@ -125,7 +157,7 @@ def group_table(numbers: Numbers) -> Table:
     rows = [
         [
             f"{group.replace('_', ' ')}, {who}",
-            *(_plus_minus(measures[prefix + group], ".3f") for measures in numbers.values()),
+            *(_plus_minus(measures[prefix + group], ".2f") for measures in numbers.values()),
         ]
         for group in groups
         for who, prefix in (("within", WITHIN_GROUP), ("others", OUTSIDE_GROUP))
@@ -141,18 +173,31 @@ def norm_table(numbers: Numbers, colours: Numbers) -> Table:
 
 
 def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What is claimed, the effect with its interval, the rule, and the verdict."""
-    rows = [
-        [
-            name,
-            claim["claim"],
-            _from_to([claim["effect"], *claim["interval"]]),
-            claim["limit"],
-            claim["verdict"].removesuffix(" on this data"),
-        ]
-        for name, claim in claims.items()
-    ]
-    return ["", "claim", "effect", "holds if", "verdict"], rows
+    """Each claim with its verdict, and below it what was measured: a row for each of its parts."""
+    rows = []
+    for name, claim in claims.items():
+        rows.append([name, claim["claim"], "", "", _in_short(claim["verdict"])])
+        for part in claim["parts"]:
+            effect = _from_to([part["effect"], *part["interval"]])
+            verdict = _in_short(part["verdict"])
+            if part.get("detectors_disagree"):
+                verdict += ": detectors disagree"
+            rows.append(["", part["measure"], effect, part["limit"], verdict])
+    return ["", "claim, and what is measured", "effect", "holds if", "verdict"], rows
+
+
+def detector_table(calibrations: Mapping[str, Mapping[str, Any]]) -> Table:
+    """In which share of images without a model's hand in them each detector finds a face."""
+    first = next(iter(calibrations.values()))
+    kinds = [("faces", kind) for kind in first["faces"]]
+    kinds += [("degrees", degree) for degree in first["degrees"]]
+    kinds += [("others", kind) for kind in first["others"]]
+    rows = []
+    for group, kind in kinds:
+        words = f"deformed by {kind} pixels" if group == "degrees" else kind
+        if kind != "deformed beyond recognition":  # the last of the degrees
+            rows.append([words, *(f"{made[group][kind]:.2f}" for made in calibrations.values())])
+    return ["images", *calibrations], rows
 
 
 def kl_weight_table(lams: Sequence[float]) -> Table:
@@ -180,6 +225,10 @@ def _plus_minus(interval: RecordedInterval, style: str) -> str:
     if low is None or high is None or low == high:
         return f"{value:{style}}"
     return f"{value:{style}} ± {(high - low) / 2:{style}}"
+
+
+def _in_short(verdict: str) -> str:
+    return verdict.removesuffix(" on this data")
 
 
 def _from_to(interval: RecordedInterval) -> str:
