@@ -1,10 +1,9 @@
-"""A model that always generates one face, and one that memorised its faces, get their verdicts.
+"""A collapsed model, one that memorised its faces and an untrained one get their verdicts.
 
 They are measured as trained models are, but none was trained, so what they do is known.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,13 @@ from vaelib import latent
 from vaelib.config import SEVEN, Experiment
 from vaelib.data import FaceSet, to_float
 from vaelib.evaluation import distribution_metrics, evaluate
-from vaelib.evaluation.claims import L3, L4, L5, L6, RULES, VerdictWord, decide
-from vaelib.evaluation.evaluate import HeldOutFaces, Measures
+from vaelib.evaluation.bootstrap import Measures
+from vaelib.evaluation.claims import L3, L4, L5, L6, RULES, SMALL
+from vaelib.evaluation.detector import DetectorName, calibrate
+from vaelib.evaluation.held_out import HeldOutFaces
+from vaelib.evaluation.verdicts import VerdictWord, decide
 from vaelib.faces import render
-from vaelib.model import VAE
+from vaelib.model import VAE, new_model
 from vaelib.training.runs import HistoryRow, Run
 
 pytestmark = pytest.mark.slow  # all of them use a classifier that is trained on procedural faces
@@ -80,6 +82,20 @@ class Overfitted(StandIn):
         return latent.noise(len(self.x), LATENT, seed=7)
 
 
+class Untrained(StandIn):
+    """The network as it is before the first step."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__(x)
+        self.network = new_model(Experiment(latent=LATENT))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.network.decode(z)
+
+
 @pytest.fixture(scope="module")
 def faces(small: Trained) -> FaceSet:
     return small.faces
@@ -87,7 +103,9 @@ def faces(small: Trained) -> FaceSet:
 
 @pytest.fixture(scope="module")
 def reference(small: Trained) -> HeldOutFaces:
-    return HeldOutFaces(small.faces, small.classifier)
+    names: tuple[DetectorName, ...] = ("haar", "hog")
+    detectors = {name: calibrate(small.faces, name) for name in names}
+    return HeldOutFaces(small.faces, small.classifier, detectors)
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +141,31 @@ def overfitted(measured: Callable[[type[StandIn]], Measures]) -> Measures:
 
 
 @pytest.fixture(scope="module")
-def decided(small: Trained, linear: Measures) -> Callable[..., VerdictWord]:
+def untrained(measured: Callable[..., Measures]) -> Measures:
+    return measured(Untrained)
+
+
+@pytest.fixture(scope="module")
+def parts(linear: Measures, reference: HeldOutFaces) -> Callable[..., list[VerdictWord]]:
+    """The verdicts on the parts of a claim where all models are linear but for those given."""
+
+    def words(claim: str, others: dict[str, Measures]) -> list[VerdictWord]:
+        models = dict.fromkeys(SEVEN, linear) | others
+        record = decide(RULES[claim], [models], reference.classifier, reference.detectors)
+        return [part["verdict"] for part in record["parts"]]
+
+    return words
+
+
+@pytest.fixture(scope="module")
+def decided(linear: Measures, reference: HeldOutFaces) -> Callable[..., VerdictWord]:
     """The verdict on a claim where all models are linear but for those given."""
-    # Of so few faces the classifier has not learnt enough to predict deformed ones reliably.
-    classifier = replace(small.classifier, deformed_auc=1.0)
 
     def verdict(claim: str, others: dict[str, Measures]) -> VerdictWord:
         models = dict.fromkeys(SEVEN, linear) | others
-        word: VerdictWord = decide(RULES[claim], [models], classifier)["verdict"]
+        word: VerdictWord = decide(
+            RULES[claim], [models], reference.classifier, reference.detectors
+        )["verdict"]
         return word
 
     return verdict
@@ -189,7 +224,51 @@ def test_a_claim_about_held_out_error_notices_memorised_faces(
 
 
 def test_a_claim_about_generated_faces_does_not(
-    decided: Callable[..., VerdictWord], overfitted: Measures
+    parts: Callable[..., list[VerdictWord]], overfitted: Measures
 ) -> None:
-    assert decided("C7", {L5: overfitted}) == "holds"
-    assert decided("C7", {L4: overfitted, L6: overfitted}) == "fails"
+    distance, recall = 1, 2  # parts of C7
+    words = parts("C7", {L5: overfitted})
+    assert words[distance] == words[recall] == "holds"
+    assert parts("C7", {L4: overfitted, L6: overfitted})[distance] == "fails"
+
+
+# --- faces that are found
+
+
+def test_in_what_no_training_has_shaped_no_face_is_found(untrained: Measures) -> None:
+    for name in ("found", "found_fitted", "found_mixture", "found_reconstructed", "hog_found"):
+        assert untrained[name][0] < 0.05
+
+
+def test_one_and_the_same_face_is_always_found_which_is_why_it_takes_other_measures_too(
+    parts: Callable[..., list[VerdictWord]], collapsed: Measures
+) -> None:
+    assert [float(collapsed[name][0]) for name in ("found", "found_fitted")] == pytest.approx(
+        [1, 1]
+    )
+    assert parts("C7", {L5: collapsed}) == ["fails"] * 4
+
+
+def test_faces_deform_where_draws_are_no_faces(
+    decided: Callable[..., VerdictWord],
+    parts: Callable[..., list[VerdictWord]],
+    untrained: Measures,
+    collapsed: Measures,
+) -> None:
+    assert decided("C6", {L6: untrained}) == "holds"
+    assert decided("C6", {L6: collapsed}) == "fails"
+    assert parts("C8", {SMALL: untrained})[:2] == ["holds", "fails"]
+
+
+def test_a_decoder_that_draws_no_face_anywhere_is_not_excused_by_the_place_of_its_draws(
+    parts: Callable[..., list[VerdictWord]], untrained: Measures
+) -> None:
+    assert parts("C12", {L6: untrained})[:2] == ["fails", "fails"]
+
+
+def test_what_a_collapsed_encoder_says_is_nothing_and_lies_on_the_prior(
+    collapsed: Measures, overfitted: Measures
+) -> None:
+    assert collapsed["information"][0] == collapsed["marginal"][0] == 0
+    assert overfitted["information"][0] > 6  # nearly the logarithm of the number of faces
+    assert overfitted["gaussian"][0] < 0.01 * overfitted["marginal"][0]

@@ -1,6 +1,7 @@
 """The face detectors find faces, and the fewer, the more these are deformed."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from torch import Tensor
 
 from tests.conftest import real
 from vaelib.data import FaceSet, load, to_float
-from vaelib.evaluation import detector, non_faces
-from vaelib.evaluation.detector import LOWEST, Calibration, DetectorName
+from vaelib.evaluation import altered_faces, detector
+from vaelib.evaluation.detector import LOWEST, Calibration, DetectorName, Detectors
 from vaelib.faces import render, sampling
+from vaelib.support import paths
 
 FACES = 24
 
@@ -49,7 +51,7 @@ def calibration(name: DetectorName, drawn: Tensor) -> Calibration:
 
 def test_faces_score_higher_than_what_has_no_face(name: DetectorName, drawn: Tensor) -> None:
     score = detector.SCORES[name]
-    of_faces, of_noise = score(drawn), score(non_faces.all_kinds(to_float(drawn))["noise"])
+    of_faces, of_noise = score(drawn), score(altered_faces.non_faces(to_float(drawn))["noise"])
     assert of_faces.shape == of_noise.shape == (FACES,)
     assert of_faces.dtype == torch.float32
     assert (of_faces > of_noise.max()).float().mean() > 0.9
@@ -66,6 +68,19 @@ def test_bytes_and_floats_score_the_same(name: DetectorName, drawn: Tensor) -> N
     assert torch.equal(score(drawn[:5]), score(to_float(drawn[:5])))
 
 
+def test_few_images_or_none_are_scored_too(name: DetectorName, drawn: Tensor) -> None:
+    score = detector.SCORES[name]
+    assert score(drawn[:0]).shape == (0,)
+    assert torch.equal(score(drawn[:1]), score(drawn)[:1])
+
+
+def test_a_face_is_found_from_the_threshold_on(drawn: Tensor) -> None:
+    scores = detector.haar_scores(drawn)
+    threshold = float(scores.median())
+    found = Calibration("haar", threshold, {}, {}, {}).finds(drawn)
+    assert torch.equal(found, scores >= threshold)
+
+
 def test_a_face_scores_the_same_beside_any_others(name: DetectorName, drawn: Tensor) -> None:
     score = detector.SCORES[name]
     assert torch.equal(score(drawn[:6])[3:], score(drawn[3:6]))
@@ -79,7 +94,7 @@ def test_a_calibrated_detector_tells_faces_from_other_images(calibration: Calibr
 
 def test_the_more_a_face_is_deformed_the_more_rarely_it_is_found(calibration: Calibration) -> None:
     shares = list(calibration.degrees.values())
-    assert list(calibration.degrees) == sorted(calibration.degrees)
+    assert [float(degree) for degree in calibration.degrees] == sorted(altered_faces.DEGREES)
     assert all(later <= earlier + 0.05 for earlier, later in itertools.pairwise(shares))
     assert shares[0] > 0.85
     assert shares[-1] < 0.35
@@ -110,28 +125,46 @@ def test_faces_are_found_on_photographs(
     assert calibration.faces["held out"] > 0.85
 
 
-# --- images without a face
+# --- kept and loaded
 
 
-def test_there_is_one_image_of_every_kind_for_each_face(drawn: Tensor) -> None:
-    x = to_float(drawn[:3])
-    kinds = non_faces.all_kinds(x)
-    for images in kinds.values():
-        assert images.shape == x.shape
-        assert images.abs().max() <= 1
-    again = non_faces.all_kinds(x)
-    assert all(torch.equal(images, again[kind]) for kind, images in kinds.items())
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the detectors lie once they are calibrated."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    detector.detectors_for.cache_clear()
+    return tmp_path / "detected"
 
 
-def test_quarters_go_to_the_corner_diagonally_across() -> None:
-    x = torch.arange(64 * 48).float().view(1, 1, 64, 48).expand(1, 3, 64, 48)
-    swapped = non_faces.swapped_quarters(x)
-    assert torch.equal(swapped[:, :, :32, :24], x[:, :, 32:, 24:])
-    assert torch.equal(swapped[:, :, 32:, :24], x[:, :, :32, 24:])
+def as_in_another_process(faces: FaceSet) -> Detectors:
+    detector.detectors_for.cache_clear()
+    return detector.detectors_for(faces)
 
 
-def test_a_larger_degree_deforms_in_the_same_direction_but_more(drawn: Tensor) -> None:
-    x = to_float(drawn[:8])
-    distances = [(non_faces.deformed(x, degree) - x).abs().mean() for degree in non_faces.DEGREES]
-    assert distances == sorted(distances)
-    torch.testing.assert_close(non_faces.deformed(x, 0.0), x, rtol=0, atol=1e-4)
+def test_detectors_are_calibrated_once_and_then_loaded(
+    kept: Path, drawn: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = face_set(drawn[:6])
+    first = detector.detectors_for(faces)
+    assert list(first) == ["haar", "hog"]
+    assert len(list(kept.iterdir())) == 1
+    monkeypatch.setattr(detector, "calibrate", None)
+    assert as_in_another_process(faces) == first
+
+
+def test_other_faces_are_calibrated_anew(kept: Path, drawn: Tensor) -> None:
+    for fingerprint in ("some faces", "others"):
+        as_in_another_process(replace(face_set(drawn[:6]), fingerprint=fingerprint))
+    assert len(list(kept.iterdir())) == 2
+
+
+def test_a_damaged_calibration_is_made_again(
+    kept: Path, drawn: Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = face_set(drawn[:6])
+    first = detector.detectors_for(faces)
+    (file,) = kept.iterdir()
+    for damaged in (file.read_text()[:40], "{}", '{"haar": {"threshold": 3}}'):
+        file.write_text(damaged)
+        assert as_in_another_process(faces) == first
+        assert "it is made again" in capsys.readouterr().err

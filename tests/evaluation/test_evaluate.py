@@ -11,11 +11,14 @@ from torch import Tensor
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, Experiment
 from vaelib.data import FaceSet, to_float
-from vaelib.evaluation import evaluate
+from vaelib.evaluation import evaluate, generated, prior_gap
 from vaelib.evaluation.attributes import AttributeClassifier, Prediction
-from vaelib.evaluation.bootstrap import REPLICATES
+from vaelib.evaluation.bootstrap import REPLICATES, Measures
 from vaelib.evaluation.classifier_training import ClassifierNetwork
-from vaelib.evaluation.evaluate import MEASURES, HeldOutFaces, Measures
+from vaelib.evaluation.detector import Calibration, Detectors
+from vaelib.evaluation.evaluate import MEASURES
+from vaelib.evaluation.held_out import HeldOutFaces
+from vaelib.faces import render, sampling
 from vaelib.model import VAE, new_model
 from vaelib.support import paths, progress
 from vaelib.support.progress_bars import Message, Progress
@@ -26,6 +29,10 @@ LATENT = 4
 HELD_OUT = 16
 ATTRIBUTES = ("Eyeglasses", "Pale_Skin", "Blond_Hair", "Gray_Hair", "Male")
 EXPERIMENT = Experiment(latent=LATENT)
+DETECTORS: Detectors = {
+    "haar": Calibration("haar", 3, {}, {}, {}),
+    "hog": Calibration("hog", -0.9, {}, {}, {}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +59,8 @@ def classifier() -> AttributeClassifier:
     """An untrained one that passes for reliable on all but the last attribute."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = ClassifierNetwork(len(ATTRIBUTES) + 1).eval().requires_grad_(False)
-    return AttributeClassifier(network, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), 0.9, True, ())
+        network = ClassifierNetwork(len(ATTRIBUTES)).eval().requires_grad_(False)
+    return AttributeClassifier(network, "key", ATTRIBUTES, (0.9, 0.9, 0.9, 0.9, 0.7), True, ())
 
 
 class Measure(Protocol):
@@ -79,7 +86,7 @@ def measure_into(folder: Path, own_faces: FaceSet, own_classifier: AttributeClas
         classifier: AttributeClassifier | None = None,
         faces: FaceSet | None = None,
     ) -> Measures:
-        reference = HeldOutFaces(faces or own_faces, classifier or own_classifier)
+        reference = HeldOutFaces(faces or own_faces, classifier or own_classifier, DETECTORS)
         rows = [
             HistoryRow(1, "validation", seen, 0.5, 0.4 - seen / 100, 1.0, 0, 0)
             for seen in (0, 10, 20)
@@ -115,6 +122,13 @@ def model() -> VAE:
     return new_model(EXPERIMENT)
 
 
+# What depends on training faces too.
+WHERE_FACES_ARE_ENCODED = {
+    *(name for name in MEASURES if name.endswith(("_fitted", "_mixture"))),
+    *("components", "information", "marginal", "gaussian"),
+}
+
+
 def estimate(measures: Measures, name: str) -> float:
     return float(measures[name][0])
 
@@ -139,13 +153,13 @@ def test_only_reliable_attributes_are_counted(measures: Measures) -> None:
 
 def test_groups_need_all_their_attributes(classifier: AttributeClassifier) -> None:
     prediction = classifier.predict(torch.zeros(2, *IMAGE_SHAPE))
-    assert set(evaluate.group_memberships(classifier, prediction)) == {
+    assert set(generated.group_memberships(classifier, prediction)) == {
         "Eyeglasses",
         "Pale_Skin",
         "Fair_Hair",
     }
     reliable = replace(classifier, auc=(0.9,) * len(ATTRIBUTES))
-    assert set(evaluate.group_memberships(reliable, prediction)) >= {
+    assert set(generated.group_memberships(reliable, prediction)) >= {
         "Female",
         "Pale_or_Fair_Female",
     }
@@ -202,10 +216,11 @@ def test_only_held_out_faces_are_measured(
     images = faces.images.clone()
     images[faces.train] = 0
     after = measure(model, "after", faces=replace(faces, images=images))
-    assert all(torch.equal(measures[name], after[name]) for name in measures)
+    changed = {name for name in measures if not torch.equal(measures[name], after[name])}
+    assert changed <= WHERE_FACES_ARE_ENCODED
     images[faces.test[0]] = 0
-    changed = measure(model, "changed", faces=replace(faces, images=images))
-    assert not torch.equal(measures["kl"], changed["kl"])
+    other = measure(model, "changed", faces=replace(faces, images=images))
+    assert not torch.equal(measures["kl"], other["kl"])
 
 
 def test_measuring_reports_what_it_is_at_and_nothing_where_it_is_done_before(
@@ -255,17 +270,86 @@ def test_other_numbers_of_faces_are_measured_anew(
     assert not torch.equal(measures["asymmetry"], after["asymmetry"])
 
 
+# --- faces that are found, and where z is drawn
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Tensor:
+    """Procedural faces in [-1, 1]."""
+    return to_float(render.render(sampling.sample(40, 0)))
+
+
+def found_among(images: Tensor, faces: FaceSet, classifier: AttributeClassifier) -> Measures:
+    reference = HeldOutFaces(faces, classifier, DETECTORS)
+    half = (torch.arange(len(images)) < len(images) // 2).float()
+    return generated.shares_found(images, reference, "found", {"Half": half})
+
+
+def test_faces_are_found_and_noise_is_not(
+    drawn: Tensor, faces: FaceSet, classifier: AttributeClassifier
+) -> None:
+    half_noise = torch.cat([drawn[:20], to_float(faces.images[:20])])
+    found = found_among(half_noise, faces, classifier)
+    for prefix in ("", "hog_"):
+        assert estimate(found, f"{prefix}found") == pytest.approx(0.5, abs=0.05)
+        assert estimate(found, f"{prefix}found Half") > 0.9
+        assert estimate(found, f"{prefix}found not Half") == 0
+
+
+def test_the_second_detector_looks_at_the_first_images_only(
+    drawn: Tensor,
+    faces: FaceSet,
+    classifier: AttributeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(generated, "SEARCHED", {"haar": 40, "hog": 20})
+    found = found_among(torch.cat([torch.zeros(20, 3, 64, 48), drawn[:20]]), faces, classifier)
+    assert estimate(found, "found") > 0.4
+    assert estimate(found, "hog_found") == 0
+
+
+def test_a_face_that_is_lost_halfway_counts_as_lost_in_the_middle(
+    measure: Measure, model: VAE, drawn: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interpolate(_: VAE, first: Tensor, *__: object) -> Tensor:
+        paths_of_images = drawn[: len(first), None].repeat(1, 8, 1, 1, 1)
+        paths_of_images[:, 2:6] = 0
+        return paths_of_images
+
+    monkeypatch.setattr(latent, "interpolate", interpolate)
+    measures = measure(model)
+    assert estimate(measures, "middle") > 0.9
+    assert estimate(measures, "hog_middle") > 0.9
+
+
+def test_z_is_drawn_from_the_gaussian_of_the_training_faces_with_the_noise_of_the_prior(
+    measure: Measure, model: VAE, faces: FaceSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[Tensor] = []
+    decode = latent.decode
+
+    def noted(model: VAE, z: Tensor) -> Tensor:
+        decoded.append(z)
+        return decode(model, z)
+
+    monkeypatch.setattr(latent, "decode", noted)
+    measure(model, generated=12)
+    train = prior_gap.encode(model, faces.images[faces.train])
+    expected = prior_gap.fit_gaussian(train.mu, train.logvar).draw(latent.noise(12, LATENT, 0))
+    assert any(z.shape == expected.shape and torch.allclose(z, expected) for z in decoded)
+
+
 # --- frequencies
 
 
 def predicted(probabilities: Tensor) -> Prediction:
-    return Prediction(torch.zeros(0), probabilities, torch.zeros(0), torch.zeros(0))
+    return Prediction(torch.zeros(0), probabilities, torch.zeros(0))
 
 
 def test_frequencies_are_corrected_for_a_classifier_that_predicts_half_of_what_is_true(
     faces: FaceSet, classifier: AttributeClassifier
 ) -> None:
-    reference = HeldOutFaces(faces, classifier)
+    reference = HeldOutFaces(faces, classifier, DETECTORS)
     true = reference.attributes
     assert true is not None
     reference.prediction = predicted((true / 2).float())
@@ -277,7 +361,7 @@ def test_frequencies_are_corrected_for_a_classifier_that_predicts_half_of_what_i
 def test_true_frequencies_are_those_of_the_attributes_that_can_be_predicted(
     faces: FaceSet, classifier: AttributeClassifier
 ) -> None:
-    found = HeldOutFaces(faces, classifier).true_frequencies()
+    found = HeldOutFaces(faces, classifier, DETECTORS).true_frequencies()
     assert found == {
         name: float(faces.where(name)[faces.test].double().mean()) for name in ATTRIBUTES[:-1]
     }
@@ -286,14 +370,14 @@ def test_true_frequencies_are_those_of_the_attributes_that_can_be_predicted(
 def test_faces_without_attributes_have_no_frequencies(
     faces: FaceSet, classifier: AttributeClassifier
 ) -> None:
-    reference = HeldOutFaces(replace(faces, attributes=None), classifier)
+    reference = HeldOutFaces(replace(faces, attributes=None), classifier, DETECTORS)
     assert reference.true_frequencies() == reference.frequencies(reference.prediction) == {}
 
 
 def test_two_halves_of_the_held_out_faces_are_close(
     faces: FaceSet, classifier: AttributeClassifier
 ) -> None:
-    reference = HeldOutFaces(faces, classifier)
+    reference = HeldOutFaces(faces, classifier, DETECTORS)
     assert abs(reference.real_distance_floor()) < 0.1 * float(
         reference.prediction.features.square().mean()
     )

@@ -25,12 +25,15 @@ from torch import Tensor, nn
 
 from vaelib.config import Experiment
 from vaelib.data import FaceSet, to_uint8
-from vaelib.evaluation import classifier_data, classifier_training, evaluate
+from vaelib.evaluation import classifier_data, classifier_training, detector, evaluate
 from vaelib.evaluation.attributes import AttributeClassifier
+from vaelib.evaluation.bootstrap import Measures
 from vaelib.evaluation.classifier_data import TrainingBatch
 from vaelib.evaluation.classifier_training import ClassifierNetwork
-from vaelib.evaluation.evaluate import HeldOutFaces, Measures
-from vaelib.faces import sampling
+from vaelib.evaluation.detector import Calibration, Detectors
+from vaelib.evaluation.held_out import HeldOutFaces
+from vaelib.faces import render, sampling
+from vaelib.faces.sampling import sample
 from vaelib.model import VAE
 from vaelib.sources.cache import Kind
 from vaelib.support import paths
@@ -111,7 +114,7 @@ def data_numbers() -> dict[str, list[float]]:
 def trained_numbers() -> dict[str, list[float]]:
     """Losses of a few steps of the classifier, and each weight's norm and how far it moves."""
     faces = face_set("synthetic", with_attributes=True)
-    outputs = len(ATTRIBUTES) + 1 + len(classifier_data.FACTORS)
+    outputs = len(ATTRIBUTES) + len(classifier_data.FACTORS)
     start = classifier_training.train_network(faces, outputs, budget=0).state_dict()
     losses: list[float] = []
     real_loss = classifier_training._loss
@@ -158,15 +161,37 @@ class Waves(VAE):
         return torch.tanh(torch.einsum("nl,lchw->nchw", z, self.directions))
 
 
+def detector_numbers() -> dict[str, list[float]]:
+    """Scores of a few faces by both detectors, and what they are calibrated to on them."""
+    images = render.render(sample(8, 0))
+    faces = replace(
+        face_set("photos", with_attributes=False),
+        images=images,
+        split=torch.full((len(images),), 2, dtype=torch.uint8),
+    )
+    numbers = {}
+    for name, score in detector.SCORES.items():
+        calibration = detector.calibrate(faces, name)
+        numbers[f"{name} scores"] = score(images).tolist()
+        numbers[f"{name} threshold"] = [calibration.threshold]
+        numbers[f"{name} degrees"] = list(calibration.degrees.values())
+    return numbers
+
+
+# In place of detectors, which find no face in waves: is an image light?
+LIGHT: Detectors = {name: Calibration(name, 0, {}, {}, {}) for name in detector.SCORES}
+
+
 def measure_numbers() -> dict[str, list[float]]:
     """Each measure of a fixed model by a fixed classifier: its estimate and its spread."""
     faces = face_set("photos", with_attributes=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = ClassifierNetwork(len(ATTRIBUTES) + 2).eval().requires_grad_(False)
+        network = ClassifierNetwork(len(ATTRIBUTES) + 1).eval().requires_grad_(False)
     areas = (0.9,) * len(ATTRIBUTES)
-    classifier = AttributeClassifier(network, "key", ATTRIBUTES, areas, 0.9, True, ())
-    numbers = {"distance floor": [HeldOutFaces(faces, classifier).real_distance_floor()]}
+    classifier = AttributeClassifier(network, "key", ATTRIBUTES, areas, True, ())
+    reference = HeldOutFaces(faces, classifier, LIGHT)
+    numbers = {"distance floor": [reference.real_distance_floor()]}
     for name, values in measured(faces, classifier).items():
         replicates = values[1:][values[1:].isfinite()]
         numbers[name] = [float(values[0]), float(replicates.std())]
@@ -184,7 +209,10 @@ def measured(faces: FaceSet, classifier: AttributeClassifier) -> Measures:
     run.__dict__["model"] = Waves()  # in place of the one that would be loaded
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr(paths, "RUNS", Path(folder))
-        patch.setattr(evaluate, "held_out_faces", lambda faces: HeldOutFaces(faces, classifier))
+        for name in detector.SCORES:
+            patch.setitem(detector.SCORES, name, lambda images: images.mean(dim=(1, 2, 3)))
+        reference = HeldOutFaces(faces, classifier, LIGHT)
+        patch.setattr(evaluate, "held_out_faces", lambda faces: reference)
         return evaluate.measure(run, faces, generated=40, seed=1)
 
 
@@ -202,6 +230,8 @@ KEPT = {
     "classifier losses": Kept("attributes", losses, 5e-3),
     # Adam makes whole steps of gradients that are nothing but rounding.
     "classifier weights": Kept("attributes", weights, 0.05),
+    # A cascade sums in whole numbers; a window more or less is a change.
+    "detectors": Kept("detector", detector_numbers, 1e-3),
     # Rounding decides on which side of a neighbourhood's edge a face is.
     "measures": Kept("evaluate", measure_numbers, 0.02),
 }

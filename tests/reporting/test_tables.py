@@ -21,27 +21,28 @@ NUMBERS: Numbers = {
 GROUPED: Numbers = {
     "one": {
         "realism": [0.9, 0.8, 1.0],
-        "deformed Wearing_Hat": [0.5, 0.4, 0.6],
-        "deformed not Wearing_Hat": [0.7, 0.7, 0.7],
+        "found Wearing_Hat": [0.5, 0.4, 0.6],
+        "found not Wearing_Hat": [0.7, 0.7, 0.7],
         "frequency Wearing_Hat": [0.05, 0.04, 0.06],
         "frequency Male": [0.42, 0.4, 0.44],
     },
     "two": {
         "realism": [0.9, 0.8, 1.0],
-        "deformed Wearing_Hat": [None, None, None],
-        "deformed not Wearing_Hat": [0.25, 0.2, 0.3],
+        "found Wearing_Hat": [None, None, None],
+        "found not Wearing_Hat": [0.25, 0.2, 0.3],
         "frequency Wearing_Hat": [0.0, 0.0, 0.0],
         "frequency Male": [0.5, 0.375, 0.625],
     },
 }
 
-CLAIM = {
-    "claim": "a larger lambda blurs",
+PART = {
+    "measure": "error over error, less 1",
     "effect": 0.5,
     "interval": [0.25, 1.0],
     "limit": "above 0.05",
     "verdict": "holds",
 }
+CLAIM = {"claim": "a larger lambda blurs", "verdict": "holds", "parts": [PART]}
 
 # The weight of the summed squared error and of the KL in each program's loss, worked out by hand
 # from its loss as written.
@@ -162,8 +163,8 @@ def test_a_group_stands_above_all_others() -> None:
     assert tables.group_table(GROUPED) == (
         ["group", "one", "two"],
         [
-            ["Wearing Hat, within", "0.500 ± 0.100", "-"],
-            ["Wearing Hat, others", "0.700", "0.250 ± 0.050"],
+            ["Wearing Hat, within", "0.50 ± 0.10", "-"],
+            ["Wearing Hat, others", "0.70", "0.25 ± 0.05"],
         ],
     )
 
@@ -187,23 +188,54 @@ def test_norms_are_rows_with_their_own_colours() -> None:
 # --- verdicts
 
 
-def test_a_verdict_has_its_effect_with_its_interval() -> None:
-    assert tables.verdict_table({"C1": CLAIM}) == (
-        ["", "claim", "effect", "holds if", "verdict"],
-        [["C1", "a larger lambda blurs", "0.50 (0.25 to 1.00)", "above 0.05", "holds"]],
+def test_below_a_verdict_stand_its_parts_with_their_effects_and_intervals() -> None:
+    other = PART | {"measure": "share of draws with a face", "verdict": "undecided"}
+    claim = CLAIM | {"parts": [PART, other], "verdict": "undecided"}
+    assert tables.verdict_table({"C1": claim}) == (
+        ["", "claim, and what is measured", "effect", "holds if", "verdict"],
+        [
+            ["C1", "a larger lambda blurs", "", "", "undecided"],
+            ["", "error over error, less 1", "0.50 (0.25 to 1.00)", "above 0.05", "holds"],
+            ["", "share of draws with a face", "0.50 (0.25 to 1.00)", "above 0.05", "undecided"],
+        ],
     )
 
 
 def test_what_cannot_be_measured_has_no_effect() -> None:
-    unknown = {"effect": None, "interval": [None, None]}
-    unmeasured = CLAIM | unknown | {"verdict": "not measurable on this data"}
-    _, [row] = tables.verdict_table({"C8": unmeasured})
-    assert (row[2], row[4]) == ("-", "not measurable")
+    word = "not measurable on this data"
+    unmeasured = PART | {"effect": None, "interval": [None, None], "verdict": word}
+    _, rows = tables.verdict_table({"C8": CLAIM | {"parts": [unmeasured], "verdict": word}})
+    assert [(row[2], row[4]) for row in rows] == [("", "not measurable"), ("-", "not measurable")]
+
+
+def test_detectors_that_disagree_are_named_where_they_leave_a_part_undecided() -> None:
+    part = PART | {"verdict": "undecided", "detectors_disagree": True}
+    _, rows = tables.verdict_table({"C6": CLAIM | {"parts": [part]}})
+    assert rows[1][4] == "undecided: detectors disagree"
 
 
 def test_verdicts_keep_their_order() -> None:
     _, rows = tables.verdict_table(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
-    assert [row[0] for row in rows] == ["C2", "C10", "C1"]
+    assert [row[0] for row in rows if row[0]] == ["C2", "C10", "C1"]
+
+
+def test_detectors_are_columns_and_kinds_of_images_rows() -> None:
+    haar = {
+        "faces": {"held out": 0.96, "softened": 0.82},
+        "degrees": {"1": 0.9, "16": 0.01},
+        "others": {"noise": 0.0, "deformed beyond recognition": 0.01},
+    }
+    hog = haar | {"faces": {"held out": 1.0, "softened": 0.9}}
+    assert tables.detector_table({"haar": haar, "hog": hog}) == (
+        ["images", "haar", "hog"],
+        [
+            ["held out", "0.96", "1.00"],
+            ["softened", "0.82", "0.90"],
+            ["deformed by 1 px", "0.90", "0.90"],
+            ["deformed by 16 px", "0.01", "0.01"],
+            ["noise", "0.00", "0.00"],
+        ],
+    )
 
 
 # --- weights

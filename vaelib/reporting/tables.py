@@ -194,7 +194,7 @@ def detector_table(calibrations: Mapping[str, Mapping[str, Any]]) -> Table:
     kinds += [("others", kind) for kind in first["others"]]
     rows = []
     for group, kind in kinds:
-        words = f"deformed by {kind} pixels" if group == "degrees" else kind
+        words = f"deformed by {kind} px" if group == "degrees" else kind
         if kind != "deformed beyond recognition":  # the last of the degrees
             rows.append([words, *(f"{made[group][kind]:.2f}" for made in calibrations.values())])
     return ["images", *calibrations], rows
