@@ -65,6 +65,8 @@ POSTERIORS = {
 
 KL_OF_LATENTS = {"one": torch.tensor([0.5, 3.0, 1.0]), "two": torch.tensor([0.0, 1.25])}
 
+SPECTRA = {"one": torch.tensor([20.0, 3.0, 0.5]), "two": torch.tensor([1.25, 0.75])}
+
 CHARTS: dict[str, Callable[[], Picture]] = {
     "loss_curves": lambda: charts.loss_curves(runs(3)),
     "training_curve": lambda: charts.training_curve(run("lam-1e-5")),
@@ -72,6 +74,7 @@ CHARTS: dict[str, Callable[[], Picture]] = {
     "loss_terms": lambda: charts.loss_terms(TERMS),
     "posteriors": lambda: charts.posteriors(POSTERIORS, first=2, second=0),
     "latent_use": lambda: charts.latent_use(KL_OF_LATENTS),
+    "spectra": lambda: charts.spectra(SPECTRA),
     "histogram": lambda: charts.histogram({"one": [0.0, 1.0, 1.5], "two": [2.0]}, "things"),
     "optimum": lambda: charts.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2e-5}),
     "rate_distortion": lambda: charts.rate_distortion(POINTS),
@@ -233,6 +236,13 @@ def test_latent_use_ranks_the_latents(panels: list[Axes]) -> None:
     assert lines(panels[0])["base"] == Line([1, 2, 3, 4], [3.0, 1.0, 0.5, 0.0])
 
 
+def test_a_spectrum_is_drawn_with_the_variance_of_the_prior(panels: list[Axes]) -> None:
+    charts.spectra(SPECTRA)
+    drawn = lines(panels[0])
+    assert drawn["one"] == Line([1, 2, 3], [20.0, 3.0, 0.5])
+    assert set(drawn["prior"].y) == {1}
+
+
 def test_a_histogram_draws_densities(panels: list[Axes]) -> None:
     charts.histogram({"few": [0.0, 0.5, 2.0], "many": [float(i) for i in range(200)]}, "things")
     for patch in panels[0].patches:
@@ -381,6 +391,10 @@ def test_alternative_texts_say_what_the_charts_show(every_chart: dict[str, Pictu
         "latent_use": (
             "Line chart of the KL of each latent in nats, in falling order: one from 3.00 to 0.50"
             " over 3 latents, two from 1.25 to 0.00 over 2 latents."
+        ),
+        "spectra": (
+            "Line chart of the variance of z along its principal axes: one from 20 to 0.5, two"
+            " from 1.25 to 0.75; prior 1."
         ),
         "histogram": (
             "Histograms of things: one with mean 0.83 and standard deviation 0.62,"

@@ -194,7 +194,7 @@ def test_below_a_verdict_stand_its_parts_with_their_effects_and_intervals() -> N
     assert tables.verdict_table({"C1": claim}) == (
         ["", "claim, and what is measured", "effect", "holds if", "verdict"],
         [
-            ["C1", "a larger lambda blurs", "", "", "undecided"],
+            ["**C1**", "**a larger lambda blurs**", "", "", "**undecided**"],
             ["", "error over error, less 1", "0.50 (0.25 to 1.00)", "above 0.05", "holds"],
             ["", "share of draws with a face", "0.50 (0.25 to 1.00)", "above 0.05", "undecided"],
         ],
@@ -205,7 +205,10 @@ def test_what_cannot_be_measured_has_no_effect() -> None:
     word = "not measurable on this data"
     unmeasured = PART | {"effect": None, "interval": [None, None], "verdict": word}
     _, rows = tables.verdict_table({"C8": CLAIM | {"parts": [unmeasured], "verdict": word}})
-    assert [(row[2], row[4]) for row in rows] == [("", "not measurable"), ("-", "not measurable")]
+    assert [(row[2], row[4]) for row in rows] == [
+        ("", "**not measurable**"),
+        ("-", "not measurable"),
+    ]
 
 
 def test_detectors_that_disagree_are_named_where_they_leave_a_part_undecided() -> None:
@@ -214,9 +217,18 @@ def test_detectors_that_disagree_are_named_where_they_leave_a_part_undecided() -
     assert rows[1][4] == "undecided: detectors disagree"
 
 
+def test_only_parts_about_faces_have_a_second_opinion() -> None:
+    second = {"second_effect": 0.4, "second_interval": [0.1, 0.7]}
+    claim = CLAIM | {"parts": [PART, PART | second]}
+    assert tables.second_opinions({"C8": claim}) == (
+        ["", "what is measured", "first detector", "second"],
+        [["C8", "error over error, less 1", "0.50 (0.25 to 1.00)", "0.40 (0.10 to 0.70)"]],
+    )
+
+
 def test_verdicts_keep_their_order() -> None:
     _, rows = tables.verdict_table(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
-    assert [row[0] for row in rows if row[0]] == ["C2", "C10", "C1"]
+    assert [row[0] for row in rows if row[0]] == ["**C2**", "**C10**", "**C1**"]
 
 
 def test_detectors_are_columns_and_kinds_of_images_rows() -> None:

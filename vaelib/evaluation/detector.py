@@ -49,6 +49,12 @@ BORDER_ROWS, BORDER_COLUMNS = 24, 48
 SCALE_STEP, SMALLEST = 1.15, 75  # of the windows that the cascade looks at; pixels
 LOWEST = -1.5  # score from which on dlib reports a window
 
+DESCRIPTIONS: dict[DetectorName, str] = {
+    "haar": f"OpenCV {cv2.__version__}, {CASCADE.stem}, scale step {SCALE_STEP:g}, faces from"
+    f" {SMALLEST} pixels on in images enlarged {ENLARGEMENT} times",
+    "hog": f"dlib {dlib.__version__}, frontal face detector, the same images",
+}
+
 MAX_CALIBRATED = 200  # held-out faces
 SOFTENED = 1.5  # pixels, standard deviation of a blur: models draw softer faces than photos
 USUAL_THRESHOLD = 3.0  # of the cascade, where there is no time to calibrate it

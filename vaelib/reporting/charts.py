@@ -160,6 +160,24 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Picture:
 
 
 @mpl.rc_context(STYLE)
+def spectra(by_model: Mapping[str, Tensor]) -> Picture:
+    """Variances of z over all faces along its principal axes, a line per model.
+
+    by_model: (latent,), falling, by the model's name. The dotted line is the prior's variance, 1.
+    """
+    figure, axes = _panel(2.6)
+    ends = []
+    for name, variances in by_model.items():
+        axes.plot(range(1, len(variances) + 1), variances, label=name)
+        ends.append(f"{name} from {variances[0]:.3g} to {variances[-1]:.3g}")
+    axes.axhline(1, color="#444444", linestyle=":", label="prior")
+    axes.set(xlabel="principal axis", ylabel="variance of z", yscale="log")
+    axes.legend()
+    alt = f"Line chart of the variance of z along its principal axes: {', '.join(ends)}; prior 1."
+    return Picture(_as_image(figure), alt)
+
+
+@mpl.rc_context(STYLE)
 def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Picture:
     """Densities of several sets of values in one panel, by the name of each set."""
     figure, axes = _panel(2.4)

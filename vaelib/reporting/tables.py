@@ -176,7 +176,8 @@ def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
     """Each claim with its verdict, and below it what was measured: a row for each of its parts."""
     rows = []
     for name, claim in claims.items():
-        rows.append([name, claim["claim"], "", "", _in_short(claim["verdict"])])
+        verdict = f"**{_in_short(claim['verdict'])}**"
+        rows.append([f"**{name}**", f"**{claim['claim']}**", "", "", verdict])
         for part in claim["parts"]:
             effect = _from_to([part["effect"], *part["interval"]])
             verdict = _in_short(part["verdict"])
@@ -184,6 +185,22 @@ def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
                 verdict += ": detectors disagree"
             rows.append(["", part["measure"], effect, part["limit"], verdict])
     return ["", "claim, and what is measured", "effect", "holds if", "verdict"], rows
+
+
+def second_opinions(claims: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Of each part that is decided by shares of faces found: the effect by both detectors."""
+    rows = [
+        [
+            name,
+            part["measure"],
+            _from_to([part["effect"], *part["interval"]]),
+            _from_to([part["second_effect"], *part["second_interval"]]),
+        ]
+        for name, claim in claims.items()
+        for part in claim["parts"]
+        if "second_effect" in part
+    ]
+    return ["", "what is measured", "first detector", "second"], rows
 
 
 def detector_table(calibrations: Mapping[str, Mapping[str, Any]]) -> Table:
