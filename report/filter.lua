@@ -2,6 +2,9 @@
 -- references and citations. vaelib/publishing/pdf.py says what the notebook may hold.
 -- What cannot be set stops the build with one line.
 
+-- Of the text's width, what a table's column of sentences gets.
+local SENTENCES = 0.4
+
 local function refuse(message, ...)
   error((message:format(...):gsub("%s+", " ")), 0)
 end
@@ -103,8 +106,15 @@ local function take_labels(blocks)
       block.identifier = label or block.identifier
       if block.identifier ~= "" then declare(block.identifier, "sec", "a heading") end
     elseif block.t == "Table" then
-      -- Typst fits the columns to their words; pandoc would to the dashes in the Markdown
-      block.colspecs = block.colspecs:map(function(column) return { column[1] } end)
+      -- Typst fits the columns to their words, and does it well unless one of them holds sentences;
+      -- pandoc would to the dashes in the Markdown, which say which one does
+      local sentences = false
+      block.colspecs = block.colspecs:map(function(column)
+        if (column[2] or 0) < 0.4 then return { column[1] } end
+        sentences = true
+        return { column[1], SENTENCES }
+      end)
+      if sentences then block.attributes["typst:inset"] = "(x: 4pt, y: 3.4pt)" end
       block.identifier = label or block.identifier
       if block.identifier ~= "" then
         declare(block.identifier, "tbl", "a table")
@@ -309,6 +319,11 @@ local function check_raw(raw)
   refuse("'%s' is raw %s, which cannot be set", raw.text, raw.format:upper())
 end
 
+-- Typst prints "-0.1" with a minus sign, but not after a bracket.
+local function set_minus(str)
+  return pandoc.Str((str.text:gsub("^%(%-(%d)", "(\u{2212}%1")))
+end
+
 local function set_document(doc)
   take_front_matter(doc)
   doc.blocks = pair_figures(take_labels(doc.blocks))
@@ -322,4 +337,5 @@ return {
   { Inlines = set_inlines },
   { Link = set_link },
   { RawInline = check_raw, RawBlock = check_raw },
+  { Str = set_minus },
 }

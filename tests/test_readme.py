@@ -26,17 +26,25 @@ def committed(data: str) -> dict[str, Any]:
     return claims
 
 
+def in_words(claim: dict[str, Any] | None) -> str:
+    """A verdict as the README has it: with the effect of its only part, or with those of all."""
+    if claim is None:
+        return "not measured yet"
+    if "parts" not in claim:  # measured before verdicts had parts
+        return f"earlier: {claim['verdict']}"
+    if len(claim["parts"]) == 1:
+        effect = tables.part_table({"": claim})[1][0][2]
+        return f"{claim['verdict']}, {effect}"
+    holding = sum(part["verdict"] == "holds" for part in claim["parts"])
+    return f"{claim['verdict']}, {holding} of {len(claim['parts'])} parts hold"
+
+
 def test_the_readme_has_the_verdicts_on_both_data_sets() -> None:
     claims_by_data = {data: committed(data) for data in DATA}
-    assert [list(claims) for claims in claims_by_data.values()] == [list(RULES)] * len(DATA)
+    assert list(claims_by_data["synthetic"]) == list(RULES)
     lines = [["", "claim", *DATA]]
     for name, rule in RULES.items():
-        claims = [claims_by_data[data][name] for data in DATA]
-        effects = [tables.verdict_table({name: claim})[1][0][2] for claim in claims]
-        assert {claim["claim"] for claim in claims} == {rule.claim}
-        on_each = [
-            f"{claim['verdict']}, {effect}" for claim, effect in zip(claims, effects, strict=True)
-        ]
+        on_each = [in_words(claims.get(name)) for claims in claims_by_data.values()]
         lines.append([name, rule.claim, *on_each])
     assert not [line for line in lines if f"| {' | '.join(line)} |" not in README]
 

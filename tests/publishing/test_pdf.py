@@ -261,6 +261,19 @@ def test_a_typed_section_number_is_printed_once(printed: str) -> None:
     assert "1 1 The loss" not in printed
 
 
+def test_a_column_of_sentences_leaves_the_others_their_words_in_one_line(folder: Path) -> None:
+    sentence = "by how much something is more than something else, and so on, at some length"
+    row = f"| C12 | {sentence} | -0.05 (-0.10 to 0.00) | within 0.15 of 0 | undecided |"
+    dashes = "|:--|:" + "-" * 56 + "|" + "-" * 20 + ":|:" + "-" * 14 + "|:" + "-" * 9 + "|"
+    header = "| | what is measured | effect | holds if | verdict |"
+    text = f"{header}\n{dashes}\n{row}"
+    pages = PdfReader(export(with_text(text), folder)).pages
+    lines = "\n".join(page.extract_text() for page in pages).splitlines()
+    minus = "\N{MINUS SIGN}"
+    cells = (f"{minus}0.05 ({minus}0.10 to 0.00)", "within 0.15 of 0", "undecided")
+    assert not [cell for cell in cells if not any(cell in line for line in lines)]
+
+
 def test_cited_works_and_no_others_are_in_the_bibliography(printed: str) -> None:
     bibliography = printed[printed.index("References") :]
     for title in ("Auto-Encoding Variational Bayes", "Stochastic Backpropagation", "Course report"):
@@ -270,7 +283,7 @@ def test_cited_works_and_no_others_are_in_the_bibliography(printed: str) -> None
 
 def test_every_work_of_the_bibliography_can_be_cited(folder: Path) -> None:
     keys = re.findall(r"^@\w+\{(\w+),", (REPORT / "references.bib").read_text(), re.MULTILINE)
-    assert len(keys) == 16
+    assert len(keys) == 21
     names = {
         "kingma2014": "Kingma and Welling, 2014",
         "rezende2014": "Rezende et al., 2014",
@@ -288,6 +301,11 @@ def test_every_work_of_the_bibliography_can_be_cited(folder: Path) -> None:
         "naeem2020": "Naeem et al., 2020",
         "wu2018": "Wu and He, 2018",
         "perriu": "Perriu and Amadi",
+        "viola2001": "Viola and Jones, 2001",
+        "dalal2005": "Dalal and Triggs, 2005",
+        "efron1993": "Efron and Tibshirani, 1993",
+        "hoffman2016": "Hoffman and Johnson, 2016",
+        "ghosh2020": "Ghosh et al., 2020",
     }
     assert set(keys) == set(names)
     text = "; ".join(f"[{name}](#ref-{key})" for key, name in names.items())
@@ -327,6 +345,7 @@ def test_nbconvert_can_use_the_exporter(folder: Path) -> None:
         ("The sum $\\undefinedmacro{x}$.", ["undefinedmacro"]),
         ("$$a = b \\tag{3}$$", ["\\tag", "a = b"]),
         (f"$${' + '.join(['a b c d'] * 20)}$$", ["a b c d", "cm wide"]),
+        ("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 80, ["a table is", "cm high"]),
         ("A smile: \N{GRINNING FACE}", ["\N{GRINNING FACE}", "GRINNING FACE", "A smile"]),
         ("A face: \N{CJK UNIFIED IDEOGRAPH-9854}", ["\N{CJK UNIFIED IDEOGRAPH-9854}"]),
         ("Some <b>bold</b> HTML", ["<b>", "HTML"]),

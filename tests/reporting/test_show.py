@@ -44,7 +44,7 @@ def test_a_table_has_a_label_before_it_and_its_caption_below(shown: list[Shown])
         '<a id="tbl-models"></a>\n'
         "\n"
         "| model | error | KL |\n"
-        "| :-- | --: | --: |\n"
+        "| :------- | ----: | --: |\n"
         "| lam-1e-5 | 0.05 | 99 |\n"
         "| centred | 0.06 | 40 |\n"
         "\n"
@@ -71,10 +71,20 @@ def test_text_stands_to_the_left_and_numbers_to_the_right(shown: list[Shown]) ->
         list(columns),
         [[column[row] for column in columns.values()] for row in (0, 1)],
     )
-    dashes = markdown(shown).splitlines()[1].strip("| ").split(" | ")
+    dashes = [cell.strip("-") for cell in second_line(shown)]
     assert dict(zip(columns, dashes, strict=True)) == {
-        name: column[2] for name, column in columns.items()
+        name: column[2].strip("-") for name, column in columns.items()
     }
+
+
+def test_a_column_is_as_wide_as_its_longest_cell_up_to_a_limit(shown: list[Shown]) -> None:
+    show.table(["", "measure", "effect"], [["C1", "x" * 200, "0.5"], ["C12", "y", "0.25"]])
+    assert [len(cell) for cell in second_line(shown)] == [3, show.WIDEST_COLUMN, len("effect")]
+
+
+def second_line(shown: list[Shown]) -> list[str]:
+    """The cells of the line that says how a table's columns are aligned."""
+    return markdown(shown).splitlines()[1].strip("| ").split(" | ")
 
 
 def test_scientific_numbers_are_formulas() -> None:

@@ -188,15 +188,21 @@ def test_norms_are_rows_with_their_own_colours() -> None:
 # --- verdicts
 
 
-def test_below_a_verdict_stand_its_parts_with_their_effects_and_intervals() -> None:
-    other = PART | {"measure": "share of draws with a face", "verdict": "undecided"}
-    claim = CLAIM | {"parts": [PART, other], "verdict": "undecided"}
+def test_a_verdict_stands_beside_the_number_of_parts_that_hold() -> None:
+    claim = CLAIM | {"parts": [PART, PART | {"verdict": "undecided"}], "verdict": "undecided"}
     assert tables.verdict_table({"C1": claim}) == (
-        ["", "claim, and what is measured", "effect", "holds if", "verdict"],
+        ["", "claim", "parts that hold", "verdict"],
+        [["C1", "a larger lambda blurs", "1 of 2", "undecided"]],
+    )
+
+
+def test_a_part_has_its_effect_with_its_interval() -> None:
+    other = PART | {"measure": "share of draws with a face", "verdict": "fails"}
+    assert tables.part_table({"C1": CLAIM | {"parts": [PART, other]}}) == (
+        ["", "what is measured", "effect", "holds if", "verdict"],
         [
-            ["**C1**", "**a larger lambda blurs**", "", "", "**undecided**"],
-            ["", "error over error, less 1", "0.50 (0.25 to 1.00)", "above 0.05", "holds"],
-            ["", "share of draws with a face", "0.50 (0.25 to 1.00)", "above 0.05", "undecided"],
+            ["C1", "error over error, less 1", "0.50 (0.25 to 1.00)", "above 0.05", "holds"],
+            ["C1", "share of draws with a face", "0.50 (0.25 to 1.00)", "above 0.05", "fails"],
         ],
     )
 
@@ -204,17 +210,15 @@ def test_below_a_verdict_stand_its_parts_with_their_effects_and_intervals() -> N
 def test_what_cannot_be_measured_has_no_effect() -> None:
     word = "not measurable on this data"
     unmeasured = PART | {"effect": None, "interval": [None, None], "verdict": word}
-    _, rows = tables.verdict_table({"C8": CLAIM | {"parts": [unmeasured], "verdict": word}})
-    assert [(row[2], row[4]) for row in rows] == [
-        ("", "**not measurable**"),
-        ("-", "not measurable"),
-    ]
+    claims = {"C8": CLAIM | {"parts": [unmeasured], "verdict": word}}
+    assert tables.part_table(claims)[1][0][2:] == ["-", "above 0.05", "not measurable"]
+    assert tables.verdict_table(claims)[1][0][2:] == ["0 of 1", "not measurable"]
 
 
-def test_detectors_that_disagree_are_named_where_they_leave_a_part_undecided() -> None:
+def test_an_asterisk_stands_where_detectors_disagree() -> None:
     part = PART | {"verdict": "undecided", "detectors_disagree": True}
-    _, rows = tables.verdict_table({"C6": CLAIM | {"parts": [part]}})
-    assert rows[1][4] == "undecided: detectors disagree"
+    _, [row] = tables.part_table({"C6": CLAIM | {"parts": [part]}})
+    assert row[4] == "undecided*"
 
 
 def test_only_parts_about_faces_have_a_second_opinion() -> None:
@@ -228,7 +232,7 @@ def test_only_parts_about_faces_have_a_second_opinion() -> None:
 
 def test_verdicts_keep_their_order() -> None:
     _, rows = tables.verdict_table(dict.fromkeys(("C2", "C10", "C1"), CLAIM))
-    assert [row[0] for row in rows if row[0]] == ["**C2**", "**C10**", "**C1**"]
+    assert [row[0] for row in rows] == ["C2", "C10", "C1"]
 
 
 def test_detectors_are_columns_and_kinds_of_images_rows() -> None:

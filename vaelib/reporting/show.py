@@ -14,6 +14,7 @@ from vaelib.reporting.picture import Picture
 
 PREVIEW_WIDTH = 800  # pixels, at most, of the JPEG that a notebook keeps of a picture
 PREVIEW_QUALITY = 85
+WIDEST_COLUMN = 56  # characters of a table's cell before its text is wrapped
 
 
 def text(template: str, **values: Any) -> None:
@@ -50,13 +51,16 @@ def table(
 ) -> None:
     """Show a Markdown table: the first column and text to the left, numbers to the right.
 
+    In a table that is too wide for the page, columns are as wide as their longest cells ask for.
     caption and label ("tbl-models"): where the report refers to the table.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    alignment = [":--"]  # to the left
-    for column in range(1, len(header)):
-        has_text = any(row[column][:1].isalpha() for row in cells)
-        alignment.append(":--" if has_text else "--:")
+    alignment = []
+    for column, heading in enumerate(header):
+        has_text = column == 0 or any(row[column][:1].isalpha() for row in cells)
+        longest = max(len(heading), *(len(row[column]) for row in cells), 3)
+        dashes = "-" * (min(longest, WIDEST_COLUMN) - 1)
+        alignment.append(f":{dashes}" if has_text else f"{dashes}:")
     lines = ["| " + " | ".join(line) + " |" for line in (header, alignment, *cells)]
     anchor = f'<a id="{label}"></a>\n\n' if label else ""
     caption_line = f"\n\nTable: {caption}" if caption else ""

@@ -173,18 +173,29 @@ def norm_table(numbers: Numbers, colours: Numbers) -> Table:
 
 
 def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Each claim with its verdict, and below it what was measured: a row for each of its parts."""
+    """What is claimed, how many parts of it hold, and the verdict."""
     rows = []
     for name, claim in claims.items():
-        verdict = f"**{_in_short(claim['verdict'])}**"
-        rows.append([f"**{name}**", f"**{claim['claim']}**", "", "", verdict])
+        holding = sum(part["verdict"] == "holds" for part in claim["parts"])
+        parts = f"{holding} of {len(claim['parts'])}"
+        rows.append([name, claim["claim"], parts, _in_short(claim["verdict"])])
+    return ["", "claim", "parts that hold", "verdict"], rows
+
+
+def part_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Of each part of a claim: its effect with its interval, the rule, and what came of it.
+
+    An asterisk stands where it is undecided because the detectors disagree.
+    """
+    rows = []
+    for name, claim in claims.items():
         for part in claim["parts"]:
             effect = _from_to([part["effect"], *part["interval"]])
             verdict = _in_short(part["verdict"])
             if part.get("detectors_disagree"):
-                verdict += ": detectors disagree"
-            rows.append(["", part["measure"], effect, part["limit"], verdict])
-    return ["", "claim, and what is measured", "effect", "holds if", "verdict"], rows
+                verdict += "*"
+            rows.append([name, part["measure"], effect, part["limit"], verdict])
+    return ["", "what is measured", "effect", "holds if", "verdict"], rows
 
 
 def second_opinions(claims: Mapping[str, Mapping[str, Any]]) -> Table:
