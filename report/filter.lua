@@ -2,7 +2,7 @@
 -- references and citations. vaelib/publishing/pdf.py says what the notebook may hold.
 -- What cannot be set stops the build with one line.
 
--- Of the text's width, what a table's column of sentences gets.
+-- Of the text's width, what a table's column of sentences gets; one that asks for less has none.
 local SENTENCES = 0.4
 
 local function refuse(message, ...)
@@ -110,7 +110,7 @@ local function take_labels(blocks)
       -- pandoc would to the dashes in the Markdown, which say which one does
       local sentences = false
       block.colspecs = block.colspecs:map(function(column)
-        if (column[2] or 0) < 0.4 then return { column[1] } end
+        if (column[2] or 0) < SENTENCES then return { column[1] } end
         sentences = true
         return { column[1], SENTENCES }
       end)

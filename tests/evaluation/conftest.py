@@ -9,12 +9,19 @@ from torch import Tensor
 
 from vaelib.data import FaceSet
 from vaelib.evaluation.attributes import AttributeClassifier, Prediction, classifier_for
+from vaelib.evaluation.detector import Calibration, Detectors
 from vaelib.faces import render, sampling
 from vaelib.faces.attributes import ATTRIBUTE_NAMES, attributes_of
 from vaelib.faces.factors import Factors
 from vaelib.sources import annotations
 
 SMALL, LARGE = 1_500, 4_000  # procedural faces
+
+# Detectors that tell faces from other images well enough.
+SEEING: Detectors = {
+    "haar": Calibration("haar", 3, {"held out": 0.9}, {"noise": 0.1}, {}),
+    "hog": Calibration("hog", -1, {"held out": 0.9}, {"noise": 0.1}, {}),
+}
 
 
 class Trained(NamedTuple):

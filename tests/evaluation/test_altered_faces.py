@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vaelib.data import to_float
 from vaelib.evaluation import altered_faces
-from vaelib.evaluation.altered_faces import deformed, softened
+from vaelib.evaluation.altered_faces import deformed, gaussian_blur
 from vaelib.faces import render, sampling
 
 
@@ -17,22 +17,22 @@ def x() -> Tensor:
 
 
 def test_a_changed_face_has_the_size_and_the_range_of_a_face(x: Tensor) -> None:
-    for images in (deformed(x, 5.0), softened(x, 1.5)):
+    for images in (deformed(x, 5.0), gaussian_blur(x, 1.5)):
         assert images.shape == x.shape
         assert images.abs().max() <= 1 + 1e-5
         assert not torch.allclose(images, x, atol=0.1)
 
 
-def test_a_softened_dot_is_a_gaussian_with_the_same_sum() -> None:
+def test_a_blurred_dot_is_a_gaussian_with_the_same_sum() -> None:
     dot = torch.zeros(1, 3, 64, 48)
     dot[..., 32, 24] = 1.0
-    soft = softened(dot, 1.5)
+    soft = gaussian_blur(dot, 1.5)
     assert soft.sum() == pytest.approx(3.0, rel=1e-5)
     assert soft.max() == pytest.approx(1 / (2 * torch.pi * 1.5**2), rel=0.05)
 
 
-def test_hardly_softened_is_as_before(x: Tensor) -> None:
-    torch.testing.assert_close(softened(x, 1e-3), x)
+def test_hardly_blurred_is_as_before(x: Tensor) -> None:
+    torch.testing.assert_close(gaussian_blur(x, 1e-3), x)
 
 
 def test_to_deform_a_face_of_one_colour_changes_nothing() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.evaluation.conftest import SEEING
 from vaelib.config import SEVEN
 from vaelib.evaluation import evaluate
 from vaelib.evaluation.attributes import AttributeClassifier
 from vaelib.evaluation.bootstrap import REPLICATES
 from vaelib.evaluation.claims import PALE_OR_FAIR, RULES
 from vaelib.evaluation.classifier_training import ClassifierNetwork
-from vaelib.evaluation.detector import Calibration, Detectors
+from vaelib.evaluation.detector import Calibration
 from vaelib.evaluation.verdicts import MeasuresByModel, VerdictWord, decide
 
 L3, L4, L5, L6, SMALL, LARGE, CENTRED = SEVEN
@@ -86,10 +87,6 @@ RELIABLE = AttributeClassifier(
     predicts_attributes=True,
     factors=(),
 )
-SEEING: Detectors = {
-    "haar": Calibration("haar", 3, {"held out": 0.9}, {"noise": 0.1}, {}),
-    "hog": Calibration("hog", -1, {"held out": 0.9}, {"noise": 0.1}, {}),
-}
 
 
 def record(claim: str, *seeds: MeasuresByModel) -> dict[str, Any]:

@@ -5,6 +5,7 @@ They are measured as trained models are, but none was trained, so what they do i
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -146,29 +147,26 @@ def untrained(measured: Callable[..., Measures]) -> Measures:
 
 
 @pytest.fixture(scope="module")
-def parts(linear: Measures, reference: HeldOutFaces) -> Callable[..., list[VerdictWord]]:
-    """The verdicts on the parts of a claim where all models are linear but for those given."""
+def record(linear: Measures, reference: HeldOutFaces) -> Callable[..., dict[str, Any]]:
+    """What is decided of a claim where all models are linear but for those given."""
 
-    def words(claim: str, others: dict[str, Measures]) -> list[VerdictWord]:
+    def decision(claim: str, others: dict[str, Measures]) -> dict[str, Any]:
         models = dict.fromkeys(SEVEN, linear) | others
-        record = decide(RULES[claim], [models], reference.classifier, reference.detectors)
-        return [part["verdict"] for part in record["parts"]]
+        return decide(RULES[claim], [models], reference.classifier, reference.detectors)
 
-    return words
+    return decision
 
 
 @pytest.fixture(scope="module")
-def decided(linear: Measures, reference: HeldOutFaces) -> Callable[..., VerdictWord]:
-    """The verdict on a claim where all models are linear but for those given."""
+def parts(record: Callable[..., dict[str, Any]]) -> Callable[..., list[VerdictWord]]:
+    """The verdicts on the parts of it."""
+    return lambda claim, others: [part["verdict"] for part in record(claim, others)["parts"]]
 
-    def verdict(claim: str, others: dict[str, Measures]) -> VerdictWord:
-        models = dict.fromkeys(SEVEN, linear) | others
-        word: VerdictWord = decide(
-            RULES[claim], [models], reference.classifier, reference.detectors
-        )["verdict"]
-        return word
 
-    return verdict
+@pytest.fixture(scope="module")
+def decided(record: Callable[..., dict[str, Any]]) -> Callable[..., VerdictWord]:
+    """The verdict on all of it."""
+    return lambda claim, others: record(claim, others)["verdict"]
 
 
 def test_seven_times_the_same_model_differ_in_nothing(decided: Callable[..., VerdictWord]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.evaluation.conftest import SEEING
 from vaelib.evaluation.attributes import AttributeClassifier
 from vaelib.evaluation.bootstrap import REPLICATES, Interval
 from vaelib.evaluation.classifier_training import ClassifierNetwork
@@ -26,10 +27,6 @@ nan = float("nan")
 UNMEASURABLE: VerdictWord = "not measurable on this data"
 
 CLASSIFIER = AttributeClassifier(ClassifierNetwork(1), "", ("Bald",), (0.9,), True, ())
-SEEING: Detectors = {
-    "haar": Calibration("haar", 3, {"held out": 0.9}, {"noise": 0.1}, {}),
-    "hog": Calibration("hog", -1, {"held out": 0.9}, {"noise": 0.1}, {}),
-}
 
 
 def blind(detector: Calibration) -> Calibration:
@@ -174,7 +171,7 @@ def test_a_second_opinion_that_is_undecided_changes_nothing() -> None:
         assert (record["verdict"], record["detectors_disagree"]) == (word, False)
 
 
-def test_a_second_detector_that_cannot_tell_faces_is_not_asked() -> None:
+def test_a_second_detector_that_cannot_tell_faces_has_no_opinion() -> None:
     second_is_blind = {**SEEING, "hog": blind(SEEING["hog"])}
     record = decided(part(finds_faces=True), models(0.5, 0.0), second_is_blind)
     assert (record["verdict"], record["second_effect"]) == ("holds", None)

@@ -1,4 +1,4 @@
-"""Faces altered on purpose: softened, deformed, or taken apart until there is no face left."""
+"""Faces altered on purpose: blurred, deformed, or taken apart until there is no face left."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor
 DEGREES = (1.0, 2.0, 4.0, 8.0, 16.0)  # of deformation: pixels, see `deformed`
 
 
-def softened(x: Tensor, sigma: float) -> Tensor:
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     """Images (n, 3, 64, 48) under a Gaussian blur of standard deviation sigma > 0, in pixels."""
     down, across = (_blur_matrix(size, sigma) for size in x.shape[2:])
     return down @ x @ across.T

@@ -43,7 +43,7 @@ from vaelib.training import hardware
 
 # Part of a classifier's key, besides the faces. Raise it, with a line on what changed, whenever
 # training gives another classifier.
-RECIPE = 2  # no longer asked about deformed faces, and blurs none that it predicts
+RECIPE = 2  # no longer learns which faces are deformed, and blurs none that it predicts
 
 RELIABLE = 0.80  # area under the ROC curve; an attribute below it is not used for any measure
 MAX_IMAGES = 60_000  # of training, or MAX_EPOCHS, whichever is less

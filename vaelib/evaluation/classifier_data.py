@@ -1,6 +1,6 @@
 """The attribute classifier's data: training faces, changed at random, with their true targets.
 
-Images are mirrored, and softened by a random amount: models draw softer faces than photos, and
+Images are mirrored, and blurred by a random amount: models draw softer faces than photos, and
 softness shall pass neither for an attribute nor for the lack of one.
 """
 
@@ -16,7 +16,7 @@ from vaelib.faces import sampling
 
 BATCH_SIZE = 128
 MAX_HELD_OUT = 4_000  # faces of the held-out set
-MAX_SOFTENING = 2.0  # pixels, standard deviation of the blur; less for most batches
+MAX_BLUR = 2.0  # pixels, standard deviation of the blur; less for most batches
 
 # Self-supervised tasks, learnt where the faces have no attributes.
 PRETEXT_TASKS = ("cropped to the left", "cropped to the top", "upside down", "warmer")
@@ -28,13 +28,13 @@ FACTORS = {"yaw": -1.0, "skin_tone": 1.0, "melanin": 1.0}
 class TrainingBatch(NamedTuple):
     """n changed faces and what is true of them, all float32."""
 
-    images: Tensor  # (n, 3, 64, 48) in [-1, 1], softened
+    images: Tensor  # (n, 3, 64, 48) in [-1, 1], blurred
     targets: Tensor  # (n, targets): 1 where the attribute or pretext task applies, else 0
     factors: Tensor  # (n, factors), in standard deviations of the training faces; else zeros
 
 
 class HeldOutSet(NamedTuple):
-    """n held-out faces, not softened, and what is true of them."""
+    """n held-out faces, not blurred, and what is true of them."""
 
     images: Tensor  # (n, 3, 64, 48) in [-1, 1]
     targets: Tensor  # bool (n, targets)
@@ -55,7 +55,7 @@ def training_batches(faces: FaceSet, budget: int) -> Iterator[TrainingBatch]:
                 mirrored[:, None], mirror_signs * factors[chosen], factors[chosen]
             )
             share = 1 - float(torch.rand(1, generator=generator))  # above 0
-            x = altered_faces.softened(x, share * MAX_SOFTENING)
+            x = altered_faces.gaussian_blur(x, share * MAX_BLUR)
             yield TrainingBatch(x, targets, true_factors)
         budget -= len(train)
 

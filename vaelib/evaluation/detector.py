@@ -56,7 +56,7 @@ DESCRIPTIONS: dict[DetectorName, str] = {
 }
 
 MAX_CALIBRATED = 200  # held-out faces
-SOFTENED = 1.5  # pixels, standard deviation of a blur: models draw softer faces than photos
+BLUR = 1.5  # pixels, standard deviation of a blur: models draw softer faces than photos
 USUAL_THRESHOLD = 3.0  # of the cascade, where there is no time to calibrate it
 LEAST_GAP = 0.5  # between the shares of faces and of other images in which a face is found
 
@@ -148,13 +148,13 @@ def calibrate(faces: FaceSet, detector: DetectorName) -> Calibration:
     """Choose the threshold on held-out faces and on images without a face.
 
     It is the one with the largest gap: the share found among held-out faces and among the same
-    faces softened, less the share found among the kinds of `altered_faces.non_faces` and among
+    faces blurred, less the share found among the kinds of `altered_faces.non_faces` and among
     faces deformed to the last degree, all kinds counted alike.
     """
     chosen = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_CALIBRATED)
     x = to_float(faces.images[chosen])
     score = SCORES[detector]
-    of_faces = {"held out": score(x), "softened": score(altered_faces.softened(x, SOFTENED))}
+    of_faces = {"held out": score(x), "softened": score(altered_faces.gaussian_blur(x, BLUR))}
     of_degrees = {
         f"{degree:g}": score(altered_faces.deformed(x, degree)) for degree in altered_faces.DEGREES
     }

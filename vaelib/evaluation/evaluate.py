@@ -95,8 +95,7 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
     "distance NAME" between the generated and the held-out faces of the group.
     """
     reference = held_out_faces(faces)
-    recipes = f"{RECIPE} {detector.RECIPE}"
-    settings = f"{reference.classifier.key} {generated} {seed} {recipes}"
+    settings = f"{reference.classifier.key} {generated} {seed} {RECIPE} {detector.RECIPE}"
     digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
     file = paths.RUNS / faces.name / "measures" / f"{run.key}-{digest}.npz"
     try:

@@ -38,7 +38,7 @@ def generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed
         **distribution_metrics.manifold_metrics(real, features),
         "realism": bootstrap.mean(realism),
         **{f"frequency {name}": value for name, value in frequencies.items()},
-        **_group_measures(reference, prediction, realism),
+        **_group_measures(reference, groups, features, realism),
         **shares_found(images, reference, "found", groups),
     }
 
@@ -101,16 +101,17 @@ def _relative_appearance(images: Tensor, reference: HeldOutFaces) -> Measures:
     return {name: value / reference.appearance[name] for name, value in appearance.items()}
 
 
-def _group_measures(reference: HeldOutFaces, prediction: Prediction, realism: Tensor) -> Measures:
+def _group_measures(
+    reference: HeldOutFaces, groups: dict[str, Tensor], features: Tensor, realism: Tensor
+) -> Measures:
     """Realism of generated faces inside and outside each group, and its distance."""
     measures = {}
-    real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
     real_groups = group_memberships(reference.classifier, reference.prediction)
-    for name, member in group_memberships(reference.classifier, prediction).items():
+    for name, member in groups.items():
         measures[f"realism {name}"] = bootstrap.mean(realism, member)
         measures[f"realism not {name}"] = bootstrap.mean(realism, 1 - member)
         distance = distribution_metrics.group_distance(
-            real, real_groups[name], features, member[:MAX_COMPARED]
+            reference.prediction.features, real_groups[name], features, member[: len(features)]
         )
         measures[f"distance {name}"] = bootstrap.constant(distance)
     return measures

@@ -11,7 +11,7 @@ from vaelib.evaluation.bootstrap import Measures
 from vaelib.evaluation.detector import Detectors, detectors_for
 
 MAX_FACES = 500  # held-out faces behind errors
-MAX_COMPARED = 1_000  # held-out and generated faces behind distances and variety
+MAX_COMPARED = 1_000  # held-out and generated faces behind distances
 MAX_PAIRS = 64  # interpolations
 
 
