@@ -105,7 +105,7 @@ PRESETS: dict[str, Preset] = {
         budgets=(2_000,), side_budget=320, batch_size=64, synthetic_faces=1_500, generated=300
     ),
     "quick": Preset(
-        budgets=(40_000,), side_budget=5_000, batch_size=32, synthetic_faces=20_000, generated=2_000
+        budgets=(40_000,), side_budget=5_000, batch_size=32, synthetic_faces=20_000, generated=1_000
     ),
     "full": Preset(
         budgets=(3_000_000,) * 3,

@@ -101,7 +101,7 @@ def test_the_more_a_face_is_deformed_the_more_rarely_it_is_found(calibration: Ca
 
 
 def test_the_threshold_has_the_largest_gap_with_all_kinds_counted_alike() -> None:
-    of_faces = {"held out": torch.tensor([9.0, 8.0, 7.0, 1.0]), "softened": torch.tensor([5.0])}
+    of_faces = {"held out": torch.tensor([9.0, 8.0, 7.0, 1.0]), "blurred": torch.tensor([5.0])}
     of_others = {"noise": torch.zeros(50), "upside down": torch.tensor([6.0, 4.0])}
     # From 5 on: 7/8 of faces and 1/4 of others. From 7 on: 3/8 and none. From 1 on: all and 1/2.
     assert detector.best_threshold(of_faces, of_others) == 5

@@ -237,16 +237,16 @@ def test_verdicts_keep_their_order() -> None:
 
 def test_detectors_are_columns_and_kinds_of_images_rows() -> None:
     haar = {
-        "faces": {"held out": 0.96, "softened": 0.82},
+        "faces": {"held out": 0.96, "blurred": 0.82},
         "degrees": {"1": 0.9, "16": 0.01},
         "others": {"noise": 0.0, "deformed beyond recognition": 0.01},
     }
-    hog = haar | {"faces": {"held out": 1.0, "softened": 0.9}}
+    hog = haar | {"faces": {"held out": 1.0, "blurred": 0.9}}
     assert tables.detector_table({"haar": haar, "hog": hog}) == (
         ["images", "haar", "hog"],
         [
             ["held out", "0.96", "1.00"],
-            ["softened", "0.82", "0.90"],
+            ["blurred", "0.82", "0.90"],
             ["deformed by 1 px", "0.90", "0.90"],
             ["deformed by 16 px", "0.01", "0.01"],
             ["noise", "0.00", "0.00"],

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -36,7 +37,7 @@ Detectors = Mapping[DetectorName, "Calibration"]
 
 # Part of the calibrations' key, besides the faces. Raise it, with a line on what changed, whenever
 # a score or a threshold comes to another value.
-RECIPE = 1
+RECIPE = 2  # faces that were blurred are called that
 
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
 
@@ -87,20 +88,29 @@ def hog_scores(images: Tensor) -> Tensor:
     """
 
     def score(enlarged: list[NDArray[Any]]) -> Iterator[float]:
-        detector = dlib.get_frontal_face_detector()
+        if not hasattr(_of_this_thread, "hog"):
+            _of_this_thread.hog = dlib.get_frontal_face_detector()
         for image in enlarged:
-            _, windows, _ = detector.run(image, 0, LOWEST)
+            _, windows, _ = _of_this_thread.hog.run(image, 0, LOWEST)
             yield max(windows, default=LOWEST)
 
     return _in_threads(score, images)
 
 
+# dlib takes half a second to make a detector, which must not work in two threads at once.
+_of_this_thread = threading.local()
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, "detector")
+
+
 def _in_threads(score: Callable[[list[NDArray[Any]]], Iterator[float]], images: Tensor) -> Tensor:
     """Scores of images, a part in each thread: both libraries work outside Python's lock."""
-    threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(lambda part: list(score(_enlarged(part))), images.tensor_split(threads))
-        return torch.tensor([value for part in parts for value in part], dtype=torch.float32)
+    shares = images.tensor_split(os.cpu_count() or 1)
+    parts = _threads().map(lambda part: list(score(_enlarged(part))), shares)
+    return torch.tensor([value for part in parts for value in part], dtype=torch.float32)
 
 
 def _enlarged(images: Tensor) -> list[NDArray[Any]]:
@@ -154,7 +164,7 @@ def calibrate(faces: FaceSet, detector: DetectorName) -> Calibration:
     chosen = evenly_spaced(torch.cat([faces.validation, faces.test]), MAX_CALIBRATED)
     x = to_float(faces.images[chosen])
     score = SCORES[detector]
-    of_faces = {"held out": score(x), "softened": score(altered_faces.gaussian_blur(x, BLUR))}
+    of_faces = {"held out": score(x), "blurred": score(altered_faces.gaussian_blur(x, BLUR))}
     of_degrees = {
         f"{degree:g}": score(altered_faces.deformed(x, degree)) for degree in altered_faces.DEGREES
     }

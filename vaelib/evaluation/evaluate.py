@@ -5,6 +5,7 @@ its range and unit, stands in MEASURES.
 """
 
 import hashlib
+import math
 import sys
 
 import torch
@@ -12,15 +13,15 @@ from torch import Tensor
 
 from vaelib import latent
 from vaelib.config import FACE_BYTES
-from vaelib.data import FaceSet, evenly_spaced, to_float
+from vaelib.data import FaceSet, to_float
 from vaelib.evaluation import bootstrap, detector, image_metrics, prior_gap
 from vaelib.evaluation.bootstrap import Measures
 from vaelib.evaluation.generated import (
-    MAX_ELSEWHERE,
     PREFIXES,
-    SEARCHED,
     encoded_measures,
     generated_measures,
+    searched,
+    searched_elsewhere,
     shares_found,
 )
 from vaelib.evaluation.held_out import HeldOutFaces, held_out_faces
@@ -32,9 +33,8 @@ from vaelib.training.runs import Run
 
 # Part of the measures' key, besides the run, the classifier and the generated faces. Raise it, with
 # a line on what changed, whenever a measure comes to another value.
-RECIPE = 2  # faces are found by detectors; what is drawn where faces are encoded
+RECIPE = 3  # detectors look at fewer images where few are generated
 
-MAX_ENCODED = 1_000  # training faces that say where faces are encoded
 STEPS = 8  # faces along each interpolation
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 
@@ -110,22 +110,23 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
     with progress.watching(label, 4, "sets of faces") as watch:
         watch(0, "held-out faces")
         held_out = prior_gap.encode(run.model, reference.test_images)
-        measures |= _held_out_measures(run.model, reference, held_out)
+        measures |= _held_out_measures(run.model, reference, held_out, generated)
         watch(1, "generated faces")
         measures |= generated_measures(run.model, reference, generated, seed)
         watch(2, "faces drawn where faces are encoded")
-        train_images = faces.images[evenly_spaced(faces.train, MAX_ENCODED)]
-        train = prior_gap.encode(run.model, train_images)
-        noise = latent.noise(min(generated, SEARCHED["haar"]), run.model.latent, seed)
+        train = prior_gap.encode(run.model, prior_gap.training_faces(faces))
+        noise = latent.noise(searched(generated)["haar"], run.model.latent, seed)
         measures |= encoded_measures(run.model, reference, train, held_out, noise)
         watch(3, "interpolations")
-        measures |= _interpolation_measures(run.model, reference)
+        measures |= _interpolation_measures(run.model, reference, generated)
         watch(4, "")
     files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
     return measures
 
 
-def _held_out_measures(model: VAE, reference: HeldOutFaces, encoded: Encoded) -> Measures:
+def _held_out_measures(
+    model: VAE, reference: HeldOutFaces, encoded: Encoded, generated: int
+) -> Measures:
     mu, logvar, z = encoded
     x, reconstruction = to_float(reference.test_images), latent.decode(model, z.float())
     error = bootstrap.mean(image_metrics.squared_error(x, reconstruction))
@@ -144,11 +145,16 @@ def _held_out_measures(model: VAE, reference: HeldOutFaces, encoded: Encoded) ->
         "mean_square_mu": image_metrics.mean_square(mu),
         "aggregate_variance": image_metrics.aggregate_variance(mu, logvar),
         "aggregate_kurtosis": image_metrics.aggregate_kurtosis(z),
-        **shares_found(reconstruction[:MAX_ELSEWHERE], reference, "found_reconstructed"),
+        **shares_found(
+            reconstruction[: searched_elsewhere(generated)],
+            reference,
+            "found_reconstructed",
+            searched(generated),
+        ),
     }
 
 
-def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
+def _interpolation_measures(model: VAE, reference: HeldOutFaces, generated: int) -> Measures:
     classifier = reference.classifier
     first, last = reference.interpolation_ends.tensor_split(2)
     paths_of_images = latent.interpolate(model, first, last, STEPS)
@@ -160,7 +166,7 @@ def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
         pose = prediction.factors[:, classifier.factors.index("yaw")]
     measures = {
         **{name: bootstrap.mean(value) for name, value in path_metrics.items()},
-        **_found_less_in_the_middle(paths_of_images, reference),
+        **_found_less_in_the_middle(paths_of_images, reference, generated),
         "skin_travel": _change(image_metrics.skin_tone(images)),
         "pose_travel": _change(pose),
     }
@@ -172,12 +178,14 @@ def _interpolation_measures(model: VAE, reference: HeldOutFaces) -> Measures:
     return measures
 
 
-def _found_less_in_the_middle(paths_of_images: Tensor, reference: HeldOutFaces) -> Measures:
+def _found_less_in_the_middle(
+    paths_of_images: Tensor, reference: HeldOutFaces, generated: int
+) -> Measures:
     """By how much fewer faces are found in the middle of interpolations than at their ends."""
     chosen = [0, STEPS // 2 - 1, STEPS // 2, STEPS - 1]
     measures = {}
-    for name, most in SEARCHED.items():
-        images = paths_of_images[: most // len(chosen), chosen]
+    for name, most in searched(generated).items():
+        images = paths_of_images[: math.ceil(most / len(chosen)), chosen]
         found = reference.detectors[name].finds(images.flatten(0, 1)).double()
         by_step = found.view(-1, len(chosen))
         lost = by_step[:, [0, 3]].mean(dim=1) - by_step[:, [1, 2]].mean(dim=1)

@@ -4,6 +4,9 @@ z is drawn in three places from the same noise: from the prior, from the Gaussia
 training faces, and from a mixture of Gaussians fitted to them, see `vaelib.evaluation.prior_gap`.
 """
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -16,11 +19,22 @@ from vaelib.evaluation.held_out import MAX_COMPARED, HeldOutFaces
 from vaelib.evaluation.prior_gap import Encoded
 from vaelib.model import VAE
 
-# Images that a detector looks at, at most. The second opinion is slower, and decides nothing alone.
-SEARCHED: dict[DetectorName, int] = {"haar": 1_000, "hog": 100}
+MAX_SEARCHED = 1_000  # generated faces in which a face is looked for
+SECOND_OPINIONS = 10  # of so many, the slower detector looks at one; it decides nothing alone
+ELSEWHERE = 4  # of so many, one is drawn from the mixture, and one is a reconstruction
+
 PREFIXES: dict[DetectorName, str] = {"haar": "", "hog": "hog_"}  # of the names of its measures
 
-MAX_ELSEWHERE = 250  # draws from the mixture, and reconstructions, in which a face is looked for
+
+def searched(generated: int) -> dict[DetectorName, int]:
+    """In how many images each detector looks for a face where so many are generated."""
+    haar = min(generated, MAX_SEARCHED)
+    return {"haar": haar, "hog": math.ceil(haar / SECOND_OPINIONS)}
+
+
+def searched_elsewhere(generated: int) -> int:
+    """How many draws from the mixture, and how many reconstructions, are looked at."""
+    return math.ceil(searched(generated)["haar"] / ELSEWHERE)
 
 
 def generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed: int) -> Measures:
@@ -39,7 +53,7 @@ def generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed
         "realism": bootstrap.mean(realism),
         **{f"frequency {name}": value for name, value in frequencies.items()},
         **_group_measures(reference, groups, features, realism),
-        **shares_found(images, reference, "found", groups),
+        **shares_found(images, reference, "found", searched(generated), groups),
     }
 
 
@@ -55,11 +69,11 @@ def encoded_measures(
     images = latent.decode(model, gaussian.draw(noise))
     features = reference.classifier.predict(images).features
     mixture = prior_gap.fit_mixture(train, held_out)
-    mixed = latent.decode(model, mixture.draw(noise[:MAX_ELSEWHERE]))
+    mixed = latent.decode(model, mixture.draw(noise[: searched_elsewhere(len(noise))]))
     split = prior_gap.split_divergence(train)
     appearance = _relative_appearance(images, reference)
     return {
-        **shares_found(images, reference, "found_fitted"),
+        **shares_found(images, reference, "found_fitted", searched(len(noise))),
         "found_mixture": bootstrap.mean(reference.detectors["haar"].finds(mixed).double()),
         "distance_fitted": distribution_metrics.kernel_distance(
             reference.prediction.features, features
@@ -77,15 +91,17 @@ def shares_found(
     images: Tensor,
     reference: HeldOutFaces,
     name: str,
+    searched: Mapping[DetectorName, int],
     groups: dict[str, Tensor] | None = None,
 ) -> Measures:
-    """In which share of images (n, 3, 64, 48) each detector finds a face, of the first SEARCHED.
+    """In which share of images (n, 3, 64, 48) each detector finds a face.
 
+    searched: the number of images, the first ones, that each detector looks at;
     groups: how far each image belongs to a group, (n,) in [0, 1]; the share inside each group and
     outside it is measured as well.
     """
     measures = {}
-    for detector, most in SEARCHED.items():
+    for detector, most in searched.items():
         found = reference.detectors[detector].finds(images[:most]).double()
         prefixed = PREFIXES[detector] + name
         measures[prefixed] = bootstrap.mean(found)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from vaelib import latent
 from vaelib.data import to_float
-from vaelib.evaluation import bootstrap, image_metrics
+from vaelib.evaluation import bootstrap, image_metrics, prior_gap
 from vaelib.evaluation.bootstrap import Measures
-from vaelib.model import VAE, reparametrise
+from vaelib.model import VAE
 
 
 def reconstruction_errors(model: VAE, images: Tensor) -> Measures:
@@ -38,9 +38,8 @@ def variance_ratios(model: VAE, images: Tensor, seed: int = 0) -> dict[str, list
     training; "prior": for as many samples. Only the first `latent.BATCH` of either are used.
     Medians over channels; empty for a model without batch norm.
     """
-    mu, logvar = latent.encode(model, images)
-    noise = latent.noise(len(mu), model.latent, seed)
-    encoded = reparametrise(mu, logvar, noise)
+    encoded = prior_gap.encode(model, images, seed).z.float()
+    noise = latent.noise(len(encoded), model.latent, seed)
     return {"encoded": _decoder_ratios(model, encoded), "prior": _decoder_ratios(model, noise)}
 
 

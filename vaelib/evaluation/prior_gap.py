@@ -19,12 +19,19 @@ import torch
 from torch import Tensor
 
 from vaelib import latent
+from vaelib.data import FaceSet, evenly_spaced
 from vaelib.loss import kl_per_latent
 from vaelib.model import VAE, reparametrise
 
+MAX_ENCODED = 1_000  # training faces that say where faces are encoded
 COMPONENTS = (1, 2, 4, 8)  # of a mixture; the number is chosen by held-out likelihood
 SMALLEST_VARIANCE = 1e-4  # added to the variances of a mixture's components
 CHUNK = 256  # latents compared with all posteriors at once
+
+
+def training_faces(faces: FaceSet) -> Tensor:
+    """The training faces that say where faces are encoded, uint8 (n, 3, 64, 48); n up to 1,000."""
+    return faces.images[evenly_spaced(faces.train, MAX_ENCODED)]
 
 
 class Encoded(NamedTuple):
