@@ -211,6 +211,23 @@ def test_a_width_is_a_share_of_the_text(folder: Path) -> None:
     assert image_width(0.5) == pytest.approx(0.5 * image_width(1.0), rel=1e-3)
 
 
+DRAWING = """<svg xmlns="http://www.w3.org/2000/svg" width="212.4pt" height="72pt"
+  viewBox="0 0 212.4 72"><text x="9" y="40" style="font-size: 9px;
+  font-family: 'Libertinus Serif'">words of a chart</text></svg>"""
+
+
+def test_a_drawing_is_printed_as_one_in_its_own_size(folder: Path) -> None:
+    (folder / "figures" / "chart.svg").write_text(DRAWING)
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+    notebook.cells[1].outputs = [figure_output("fig-1", "figures/chart.svg", "Lines.")]
+    pdf = export(notebook, folder)
+    [page] = PdfReader(pdf).pages
+    assert len(page.images) == 0
+    assert "words of a chart" in page.extract_text()
+    fonts = {font["/BaseFont"].split("+")[1] for font in page["/Resources"]["/Font"].values()}
+    assert all(font.startswith("LibertinusSerif") for font in fonts)
+
+
 def test_a_picture_is_printed_no_finer_than_print_needs(folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(folder / "figures" / "wide.png")

@@ -1,5 +1,6 @@
 """Charts draw the very numbers that they are given, say them in words, and leave no state."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,9 @@ from PIL import Image
 from vaelib.config import SEVEN, Experiment
 from vaelib.latent import Posterior
 from vaelib.loss import LossParts
+from vaelib.publishing.pdf import TEXT_INCHES
 from vaelib.reporting import charts
+from vaelib.reporting.notation import model_formula
 from vaelib.reporting.picture import Picture
 from vaelib.training.runs import HistoryRow, Run
 
@@ -87,12 +90,12 @@ def panels(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
     """The panels of the charts that were drawn, to look at what they hold; no pixels."""
     axes: list[Axes] = []
 
-    def keep_axes(figure: Figure) -> Image.Image:
+    def keep_axes(figure: Figure, alt: str) -> Picture:
         axes.extend(figure.axes)
         figure.draw_without_rendering()
-        return Image.new("RGB", (1, 1))
+        return Picture(Image.new("RGB", (1, 1)), alt)
 
-    monkeypatch.setattr(charts, "_as_image", keep_axes)
+    monkeypatch.setattr(charts, "_as_picture", keep_axes)
     return axes
 
 
@@ -162,8 +165,21 @@ def test_charts_are_rgb_pictures_with_something_on_white(every_chart: dict[str, 
     assert offenders == []
 
 
-def test_charts_are_as_wide_as_the_reports_text(every_chart: dict[str, Picture]) -> None:
-    assert [name for name, chart in every_chart.items() if chart.image.width != 6.3 * 200] == []
+def test_charts_are_drawn_in_the_size_they_are_printed_in(every_chart: dict[str, Picture]) -> None:
+    for name, chart in every_chart.items():
+        [points] = re.findall(r'<svg [^>]*width="([\d.]+)pt"', chart.svg)
+        assert float(points) / 72 <= TEXT_INCHES + 1e-6, name
+        assert chart.image.width == pytest.approx(float(points) / 72 * 200, abs=1), name
+
+
+def test_a_chart_keeps_its_words_as_words_in_the_papers_font(
+    every_chart: dict[str, Picture],
+) -> None:
+    for name, chart in every_chart.items():
+        assert "<text" in chart.svg, name
+        assert "STIXGeneral" not in chart.svg, name
+    assert "Libertinus Serif" in every_chart["optimum"].svg
+    assert "mean squared error</text>" in every_chart["loss_curves"].svg
 
 
 @pytest.mark.slow
@@ -174,6 +190,7 @@ def test_the_same_numbers_give_the_same_picture_and_leave_no_global_state(
     again = {name: draw() for name, draw in CHARTS.items()}
     for name, chart in every_chart.items():
         assert again[name].image.tobytes() == chart.image.tobytes(), name
+        assert again[name].svg == chart.svg, name
     assert pyplot.get_fignums() == []
     assert dict(mpl.rcParams) == before
 
@@ -182,8 +199,9 @@ def test_the_style_reaches_the_legends(panels: list[Axes]) -> None:
     for name in sorted(CHARTS.keys() - {"bars", "rate_distortion", "posteriors"}):
         panels.clear()
         CHARTS[name]()
-        legend = panels[0].get_legend()
-        assert legend is not None, name
+        figure = panels[0].figure
+        assert isinstance(figure, Figure)
+        [legend] = figure.legends
         assert not legend.get_frame_on(), name
         assert legend.get_texts()[0].get_fontsize() == charts.STYLE["font.size"], name
 
@@ -191,10 +209,11 @@ def test_the_style_reaches_the_legends(panels: list[Axes]) -> None:
 def test_loss_curves_draw_the_validation_losses_of_every_model(panels: list[Axes]) -> None:
     charts.loss_curves(runs(7))
     error, kl = (lines(panel) for panel in panels)
-    assert list(error) == list(kl) == list(SEVEN)
-    assert error["lam-1e-4"].x == kl["lam-1e-4"].x == [0, 1, 2, 3]
-    assert error["lam-1e-4"].y == pytest.approx([8, 4, 2, 4 / 3])
-    assert kl["lam-1e-4"].y == pytest.approx([100, 400, 200, 400 / 3])
+    assert list(error) == list(kl) == [model_formula(name) for name in SEVEN]
+    second = model_formula("lam-1e-4")
+    assert error[second].x == kl[second].x == [0, 1, 2, 3]
+    assert error[second].y == pytest.approx([8, 4, 2, 4 / 3])
+    assert kl[second].y == pytest.approx([100, 400, 200, 400 / 3])
 
 
 def test_every_model_has_a_colour_of_its_own(panels: list[Axes]) -> None:
@@ -252,8 +271,9 @@ def test_a_histogram_draws_densities(panels: list[Axes]) -> None:
 
 def test_a_histogram_names_its_sets(panels: list[Axes]) -> None:
     charts.histogram({"held out": [0.0, 1.0], "generated": [0.5, 2.0]}, "things")
-    legend = panels[0].get_legend()
-    assert legend is not None
+    figure = panels[0].figure
+    assert isinstance(figure, Figure)
+    [legend] = figure.legends
     assert {text.get_text() for text in legend.get_texts()} == {"held out", "generated"}
 
 
@@ -270,8 +290,9 @@ def test_code_lengths_stand_at_their_lambdas_with_their_intervals(panels: list[A
 def test_lambdas_to_compare_are_upright_lines_by_name(panels: list[Axes]) -> None:
     charts.optimum(LAMS, BITS, {"theory": 3e-5, "found": 2.04e-5})
     drawn = lines(panels[0])
-    assert drawn["theory: 3.0e-05"] == Line([3e-5] * 2, [0, 1])  # from the bottom to the top
-    assert drawn["found: 2.0e-05"] == Line([2.04e-5] * 2, [0, 1])
+    predicted = drawn[r"theory: $3.0 \times 10^{-5}$"]
+    assert predicted == Line([3e-5] * 2, [0, 1])  # from the bottom to the top
+    assert drawn[r"found: $2.0 \times 10^{-5}$"] == Line([2.04e-5] * 2, [0, 1])
 
 
 def test_a_lambda_that_is_no_number_is_drawn_nowhere(panels: list[Axes]) -> None:
@@ -295,7 +316,7 @@ def test_a_model_is_a_point_of_its_rate_and_distortion(panels: list[Axes]) -> No
 def test_a_point_has_the_name_of_its_model(panels: list[Axes]) -> None:
     charts.rate_distortion(POINTS)
     named = {text.get_text(): text.xy for text in panels[0].texts if isinstance(text, Annotation)}
-    assert named == POINTS
+    assert named == {model_formula(name): point for name, point in POINTS.items()}
 
 
 def test_no_model_is_left_out_for_want_of_colours(panels: list[Axes]) -> None:
@@ -366,11 +387,11 @@ def test_alternative_texts_say_what_the_charts_show(every_chart: dict[str, Pictu
     expected = {
         "loss_curves": (
             "Line charts of mean squared error and of KL in nats by images seen."
-            " With lam-1e-3 the error goes from 4 to 0.667,"
+            " With λ = 10⁻³ the error goes from 4 to 0.667,"
             " the KL from 50 up to 200 and down to 66.7."
-            " With lam-1e-4 the error goes from 8 to 1.33,"
+            " With λ = 10⁻⁴ the error goes from 8 to 1.33,"
             " the KL from 100 up to 400 and down to 133."
-            " With lam-1e-5 the error goes from 12 to 2,"
+            " With λ = 10⁻⁵ the error goes from 12 to 2,"
             " the KL from 150 up to 600 and down to 200."
         ),
         "training_curve": (
@@ -407,13 +428,13 @@ def test_alternative_texts_say_what_the_charts_show(every_chart: dict[str, Pictu
         ),
         "rate_distortion": (
             "Chart of mean squared error against KL, a point for each model:"
-            " lam-1e-3 at 5 nats and 0.1000, lam-1e-5 at 80 nats and 0.0400,"
-            " lam-1e-6 at 200 nats and 0.0300."
+            " λ = 10⁻³ at 5 nats and 0.1000, λ = 10⁻⁵ at 80 nats and 0.0400,"
+            " λ = 10⁻⁶ at 200 nats and 0.0300."
         ),
         "frequencies": (
             "Chart of how frequent 3 attributes are, a bar for held-out faces and a dot for the"
             " faces of each model. Attributes less than half as frequent as among held-out faces:"
-            " 1 for lam-1e-3, 0 for centred."
+            " 1 for λ = 10⁻³, 0 for centre pull."
         ),
     }
     assert {name: chart.alt for name, chart in every_chart.items()} == expected

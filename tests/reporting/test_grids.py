@@ -10,7 +10,8 @@ from vaelib.config import IMAGE_SHAPE
 from vaelib.data import to_float
 from vaelib.reporting import grids
 
-HEIGHT, WIDTH, GAP = 64 * 3, 48 * 3, 2 * 3  # as printed, three pixels for one
+HEIGHT, WIDTH, GAP = 64 * 3, 48 * 3, 1 * 3  # as printed, three pixels for one
+SET_APART = 4 * 3
 
 
 def dark_faces(n: int) -> Tensor:
@@ -62,9 +63,20 @@ def test_faces_as_floats_look_as_they_do_as_bytes() -> None:
 
 
 def test_each_interpolation_is_a_row_from_left_to_right() -> None:
-    faces = dark_faces(6).view(2, 3, *IMAGE_SHAPE)
+    faces = dark_faces(8).view(2, 4, *IMAGE_SHAPE)
     grid = np.asarray(grids.interpolation_grid(to_float(faces), "faces").image)
-    np.testing.assert_array_equal(grid, expected_grid(faces.flatten(0, 1), 2, 3))
+    between = expected_grid(faces[:, 1:3].flatten(0, 1), 2, 2)
+    left, right = WIDTH + SET_APART, WIDTH + SET_APART + between.shape[1]
+    np.testing.assert_array_equal(grid[:, :WIDTH], expected_grid(faces[:, 0], 2, 1))
+    np.testing.assert_array_equal(grid[:, left:right], between)
+    np.testing.assert_array_equal(grid[:, right + SET_APART :], expected_grid(faces[:, 3], 2, 1))
+
+
+def test_the_ends_of_an_interpolation_are_set_apart() -> None:
+    grid = np.asarray(grids.interpolation_grid(to_float(dark_faces(4)[None]), "faces").image)
+    white = (grid == 255).all(axis=(0, 2))
+    gaps = [len(run) for run in "".join("x" if column else " " for column in white).split()]
+    assert gaps == [SET_APART, GAP, SET_APART]
 
 
 def test_rows_stand_below_each_other_beside_their_names() -> None:
@@ -85,7 +97,7 @@ def test_alternative_texts_say_how_many_images_there_are_and_what_they_are() -> 
         "A face.": grids.image_grid(faces[:1], 8, "a face"),
         "Faces: 3 images in a row.": grids.image_grid(faces[:3], 8, "faces"),
         "Faces: 6 images in 2 rows of 3.": grids.image_grid(faces, 3, "faces"),
-        "Ways: 4 images in 2 rows of 2.": grids.interpolation_grid(
+        "Ways: 2 rows of 2, the ends of each set apart.": grids.interpolation_grid(
             faces[:4].view(2, 2, 3, 64, 48), "ways"
         ),
         "Faces. Rows from the top: old, new.": grids.labelled_rows(

@@ -61,6 +61,23 @@ def test_figures_are_written_under_their_numbers(here: Results) -> None:
     assert contents(here.folder) == ["fig03.png", "fig14.png", "figa1.png"]
 
 
+def test_a_chart_is_kept_as_a_drawing_too_and_printed_from_it(
+    here: Results, shown: list[Shown]
+) -> None:
+    save_picture(here, picture()._replace(svg="<svg/>"))
+    assert contents(here.folder) == ["fig03.png", "fig03.svg"]
+    assert (here.folder / "fig03.svg").read_text() == "<svg/>"
+    figure = shown[0].metadata["figure"]
+    assert figure["path"] == "figures/synthetic/fig03.svg"
+    assert "width" not in figure  # that of the drawing
+
+
+def test_a_drawing_that_no_longer_belongs_to_its_figure_goes(here: Results) -> None:
+    save_picture(here, picture()._replace(svg="<svg/>"))
+    save(here)
+    assert contents(here.folder) == ["fig03.png"]
+
+
 def test_figures_lie_under_the_name_of_their_data(here: Results, tmp_path: Path) -> None:
     assert here.folder == tmp_path / "figures" / "synthetic"
 

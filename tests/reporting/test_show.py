@@ -87,17 +87,6 @@ def second_line(shown: list[Shown]) -> list[str]:
     return markdown(shown).splitlines()[1].strip("| ").split(" | ")
 
 
-def test_scientific_numbers_are_formulas() -> None:
-    formulas = {
-        1.085e-5: r"1.1 \times 10^{-5}",
-        9.96e-4: r"1.0 \times 10^{-3}",
-        3.0: r"3.0 \times 10^{0}",
-        3_000_000: r"3.0 \times 10^{6}",
-        -0.25: r"-2.5 \times 10^{-1}",
-    }
-    assert {value: show.scientific(value) for value in formulas} == formulas
-
-
 def test_a_picture_is_shown_without_writing_a_file(
     shown: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

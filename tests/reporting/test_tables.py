@@ -9,9 +9,10 @@ from torch import Tensor
 
 from vaelib.evaluation.bootstrap import REPLICATES, constant
 from vaelib.reporting import tables
+from vaelib.reporting.columns import Better, Column
 from vaelib.reporting.tables import Numbers, RecordedInterval
 
-COLUMNS = {"error": ("reconstruction", ".4f"), "KL": ("kl", ".0f")}
+COLUMNS = {"error": Column("reconstruction", ".4f", "lower"), "KL": Column("kl", ".0f")}
 
 NUMBERS: Numbers = {
     "lam-1e-5": {"reconstruction": [0.0512, 0.05, 0.054], "kl": [98.4, 96.0, 101.0]},
@@ -64,7 +65,7 @@ def evenly_spread(low: float, high: float) -> Tensor:
 
 def cell(interval: RecordedInterval, style: str) -> str:
     """How a table of one model and one measure writes it."""
-    _, [[_, written]] = tables.measure_table({"model": {"x": interval}}, {"x": ("x", style)})
+    _, [[_, written]] = tables.measure_table({"model": {"x": interval}}, {"x": Column("x", style)})
     return written
 
 
@@ -146,15 +147,41 @@ def test_a_measure_is_its_value_and_half_its_interval() -> None:
 
 def test_measures_are_columns_and_models_rows() -> None:
     assert tables.measure_table(NUMBERS, COLUMNS) == (
-        ["model", "error", "KL"],
-        [["lam-1e-5", "0.0512 ± 0.0020", "98 ± 2"], ["centred", "0.0600", "-"]],
+        ["model", "error ↓", "KL"],
+        [
+            [r"$\lambda = 10^{-5}$", "**0.0512 ± 0.0020**", "98 ± 2"],
+            ["centre pull", "0.0600", "-"],
+        ],
     )
+
+
+def test_real_faces_stand_first_and_compete_with_no_model() -> None:
+    real = {"reconstruction": [0.0, 0.0, 0.0], "kl": [99.0, 98.0, 100.0]}
+    _, rows = tables.measure_table(NUMBERS, COLUMNS, real)
+    assert rows[0] == ["real faces", "0.0000", "99 ± 1"]
+    assert rows[1:] == tables.measure_table(NUMBERS, COLUMNS)[1]
+
+
+def test_the_best_value_is_bold_where_one_is_better_than_another() -> None:
+    numbers = {name: {"x": [value] * 3} for name, value in (("a", 1.0), ("b", 2.0), ("c", 2.0))}
+
+    def bold(better: Better, numbers: Numbers = numbers) -> list[str]:
+        _, rows = tables.measure_table(numbers, {"x": Column("x", ".0f", better)})
+        return [model for model, cell in rows if cell.startswith("**")]
+
+    assert bold("lower") == ["a"]
+    assert bold("higher") == ["b", "c"]
+    assert bold("near 1") == ["a"]
+    assert bold("") == []
+    assert bold("higher", {"a": {"x": [1.0] * 3}}) == []
+    assert bold("higher", {"a": {"x": [1.0] * 3}, "b": {"x": [1.0] * 3}}) == []
+    assert bold("higher", {"a": {"x": [None] * 3}, "b": {"x": [1.0] * 3}}) == []
 
 
 def test_what_was_not_measured_of_all_models_is_no_column() -> None:
     header, rows = tables.measure_table(
         {"one": {"kl": [98.0] * 3, "hair_travel": [0.5] * 3}, "other": {"kl": [99.0] * 3}},
-        {"KL": ("kl", ".0f"), "hair": ("hair_travel", ".2f")},
+        {"KL": Column("kl", ".0f"), "hair": Column("hair_travel", ".2f")},
     )
     assert (header, rows) == (["model", "KL"], [["one", "98"], ["other", "99"]])
 
@@ -178,10 +205,10 @@ def test_norms_are_rows_with_their_own_colours() -> None:
             "batch": {"whole": [5.0] * 3, "background": [None] * 3},
         },
     )
-    assert header == ["", "error", "colour", "background", "KL", "distance", "variety"]
+    assert header == ["", "error ↓", "colour ↓", "background ↓", "KL", "distance ↓", "variety → 1"]
     assert rows == [
         ["batch", "0.0500", "5.0", "-", "90", "12.50", "0.25"],
-        ["group", "0.0500", "3.0 ± 1.0", "7.0", "90", "12.50", "0.25"],
+        ["group", "0.0500", "**3.0 ± 1.0**", "7.0", "90", "12.50", "0.25"],
     ]
 
 

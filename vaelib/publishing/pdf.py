@@ -14,9 +14,10 @@ The notebook stays readable in Jupyter. What it holds and what becomes of it:
   sections. A heading may carry its number (`## 2 Data`); it is checked and not printed twice.
 - A figure is an output with metadata `{"figure": {"label": "fig-3", "path":
   "figures/synthetic/fig03.png", "caption": "Markdown", "alt": "what is seen", "width": 0.8}}`: path
-  below `figures_root`, width a share of the text's (1 if left out). Its number is the one in its
-  label: `fig-3` is Figure 3 and `fig-a1` is Figure A1, wherever the page has room for it. Of
-  figures that follow each other with a width of at most 0.5, two stand side by side.
+  below `figures_root`, width a share of the text's (if left out: a drawing's own, else 1). Its
+  number is the one in its label: `fig-3` is Figure 3 and `fig-a1` is Figure A1, wherever the page
+  has room for it. Of figures that follow each other with a width of at most 0.5, two stand side by
+  side.
 - A table is a pipe table with a paragraph `Table: its caption` before or after it; a table without
   a caption has no number.
 - An anchor in front names what follows, in Jupyter and in the PDF: `<a id="tbl-models"></a>` before
@@ -163,17 +164,27 @@ def _output_parts(outputs: list[NotebookNode], figures_root: Path, pictures: Pat
 def _figure(figure: dict[str, Any], figures_root: Path, pictures: Path) -> str:
     """A figure as a fenced block of Markdown, which the filter sets."""
     label, path, caption, alt = (figure.get(key) for key in ("label", "path", "caption", "alt"))
-    share = figure.get("width", 1.0)
     if not (label and path and caption and alt):
         raise ExportError(f"shows a figure without label, path, caption or alt: {figure}")
     if not (figures_root / path).is_file():
         raise ExportError(f"shows {label}, but there is no file {path} in {figures_root}")
+    share = figure.get("width") or _own_width(figures_root / path)
     if not (isinstance(share, int | float) and 0 < share <= 1):
         raise ExportError(f"shows {label} with width {share}; it must lie between 0 and 1")
     printed = _for_print(figures_root / path, share, pictures / label)
     attributes = f'#{label} .figure path="{printed.name}" width="{share:.2%}"'
     attributes += f' alt="{_in_quotes(alt)}"'
     return f"::: {{{attributes}}}\n{' '.join(caption.split())}\n:::"
+
+
+def _own_width(picture: Path) -> float:
+    """The share of the text's width that a drawing is made for; 1 for other pictures."""
+    if picture.suffix != ".svg":
+        return 1.0
+    points = re.search(r'<svg [^>]*width="([\d.]+)pt"', picture.read_text(encoding="utf-8"))
+    if points is None:
+        raise ExportError(f"shows {picture.name}, which does not say how wide it is in points")
+    return float(points[1]) / 72 / TEXT_INCHES
 
 
 def _in_quotes(text: str) -> str:
@@ -184,8 +195,11 @@ def _in_quotes(text: str) -> str:
 def _for_print(picture: Path, share: float, target: Path) -> Path:
     """Write the picture for print: as a JPEG of the printed size, unless the PNG is smaller.
 
-    share: of the text's width. target: without a suffix. Returns the file that was written.
+    A drawing stays as it is. share: of the text's width. target: without a suffix. Returns the file
+    that was written.
     """
+    if picture.suffix == ".svg":
+        return shutil.copyfile(picture, target.with_suffix(".svg"))
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
     width = round(share * TEXT_INCHES * DOTS_PER_INCH)

@@ -16,17 +16,28 @@ from torch import Tensor
 
 from vaelib.latent import Posterior
 from vaelib.loss import LossParts
+from vaelib.reporting.notation import model_formula, model_text, scientific
 from vaelib.reporting.picture import Picture
 from vaelib.training.runs import Run
 
-DOTS_PER_INCH = 200
-WIDTH_INCHES = 6.3
+DOTS_PER_INCH = 200  # of the picture in pixels
+# Charts are drawn in the size that they are printed in: across the page, or half as wide.
+WIDTH_INCHES, NARROW_INCHES, HALF_INCHES = 5.9, 4.4, 2.85
 IMAGES_SEEN = "images seen (thousands)"
 # Colour-blind safe (Okabe and Ito), in a fixed order.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#444444")
+# The page has the paper's own font in place of this one, which matplotlib brings along to measure.
+FONT, PRINTED_FONT = "STIXGeneral", "'Libertinus Serif', 'STIX Two Text', serif"
 STYLE: Any = {
+    "font.family": FONT,
+    "mathtext.fontset": "stix",
+    "svg.fonttype": "none",  # words stay words
+    "svg.hashsalt": "vaelib",  # the same numbers give the same file
     "axes.prop_cycle": cycler(color=COLOURS),
     "font.size": 9,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -45,17 +56,19 @@ def loss_curves(runs: Mapping[str, Run]) -> Picture:
         rows = run.curve("validation")
         seen = [row.images_seen / 1000 for row in rows]
         errors, nats = [row.reconstruction for row in rows], [row.kl for row in rows]
-        left.plot(seen, errors, label=name)
-        right.plot(seen, nats, label=name)
-        courses.append(f"With {name} the error goes {_course(errors)}, the KL {_course(nats)}.")
+        left.plot(seen, errors, label=model_formula(name))
+        right.plot(seen, nats, label=model_formula(name))
+        courses.append(
+            f"With {model_text(name)} the error goes {_course(errors)}, the KL {_course(nats)}."
+        )
     left.set(xlabel=IMAGES_SEEN, ylabel="mean squared error", yscale="log")
     right.set(xlabel=IMAGES_SEEN, ylabel="KL (nats)", yscale="log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
-    left.legend()
+    _legend_above(figure, left)
     alt = f"Line charts of mean squared error and of KL in nats by images seen. {' '.join(courses)}"
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -71,9 +84,9 @@ def training_curve(run: Run) -> Picture:
         axes.plot(seen, total, color=colour, label=split)
         courses.append(f"{split} {_course(total)}")
     axes.set(xlabel=IMAGES_SEEN, ylabel="loss", ylim=(0, None))
-    axes.legend()
+    _legend_above(figure, axes)
     alt = f"Line chart of the loss by images seen: {', '.join(courses)}."
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -90,9 +103,9 @@ def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
         courses.append(f"With {name} the error goes {_course(errors)}, the KL {_course(nats)}.")
     left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
     right.set(xlabel="step", ylabel="KL (nats)", ylim=(0, None))
-    left.legend()
+    _legend_above(figure, left)
     alt = f"Line charts of mean squared error and of KL in nats by steps. {' '.join(courses)}"
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -121,13 +134,13 @@ def posteriors(by_stage: Mapping[str, Posterior], first: int, second: int) -> Pi
         " with the circle of the prior; a panel for each stage of training. Mean distance from"
         f" the middle and mean standard deviation, {'; '.join(stages)}."
     )
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def bars(values: Mapping[str, float], xlabel: str) -> Picture:
     """One horizontal bar per name, with its value written out."""
-    figure, axes = _panel(0.5 + 0.3 * len(values))
+    figure, axes = _panel(0.5 + 0.3 * len(values), WIDTH_INCHES)
     drawn_bars = axes.barh(list(values), list(values.values()), height=0.6)
     axes.bar_label(drawn_bars, fmt="%.3g", padding=3)
     axes.invert_yaxis()
@@ -138,7 +151,7 @@ def bars(values: Mapping[str, float], xlabel: str) -> Picture:
         f"Bar chart, {xlabel}: {len(values)} bars, the longest {longest} with"
         f" {values[longest]:.3g}, the shortest {shortest} with {values[shortest]:.3g}."
     )
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -151,12 +164,13 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Picture:
     falls = []
     for name, nats in kl_by_model.items():
         ranked = nats.sort(descending=True).values
-        axes.plot(range(1, len(ranked) + 1), ranked, label=name)
-        falls.append(f"{name} from {ranked[0]:.2f} to {ranked[-1]:.2f} over {len(ranked)} latents")
+        axes.plot(range(1, len(ranked) + 1), ranked, label=model_formula(name))
+        fall = f"from {ranked[0]:.2f} to {ranked[-1]:.2f} over {len(ranked)} latents"
+        falls.append(f"{model_text(name)} {fall}")
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
-    axes.legend()
+    _legend_above(figure, axes)
     alt = f"Line chart of the KL of each latent in nats, in falling order: {', '.join(falls)}."
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -168,13 +182,13 @@ def spectra(by_model: Mapping[str, Tensor]) -> Picture:
     figure, axes = _panel(2.6)
     ends = []
     for name, variances in by_model.items():
-        axes.plot(range(1, len(variances) + 1), variances, label=name)
-        ends.append(f"{name} from {variances[0]:.3g} to {variances[-1]:.3g}")
+        axes.plot(range(1, len(variances) + 1), variances, label=model_formula(name))
+        ends.append(f"{model_text(name)} from {variances[0]:.3g} to {variances[-1]:.3g}")
     axes.axhline(1, color="#444444", linestyle=":", label="prior")
     axes.set(xlabel="principal axis", ylabel="variance of z", yscale="log")
-    axes.legend()
+    _legend_above(figure, axes, columns=5)
     alt = f"Line chart of the variance of z along its principal axes: {', '.join(ends)}; prior 1."
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -182,14 +196,15 @@ def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Picture:
     """Densities of several sets of values in one panel, by the name of each set."""
     figure, axes = _panel(2.4)
     for name, numbers in values.items():
-        axes.hist(numbers, bins=60, density=True, histtype="step", label=name)
+        axes.hist(numbers, bins=60, density=True, histtype="step", label=model_formula(name))
     axes.set(xlabel=xlabel, ylabel="density")
-    axes.legend()
+    _legend_above(figure, axes)
     spreads = [
-        f"{name} with mean {np.mean(numbers):.2f} and standard deviation {np.std(numbers):.2f}"
+        f"{model_text(name)} with mean {np.mean(numbers):.2f}"
+        f" and standard deviation {np.std(numbers):.2f}"
         for name, numbers in values.items()
     ]
-    return Picture(_as_image(figure), f"Histograms of {xlabel}: {', '.join(spreads)}.")
+    return _as_picture(figure, f"Histograms of {xlabel}: {', '.join(spreads)}.")
 
 
 @mpl.rc_context(STYLE)
@@ -200,34 +215,40 @@ def optimum(
 
     bits: value, low and high at each of `lams`. marks: lambdas to compare, by name.
     """
-    figure, axes = _panel(2.6)
+    figure, axes = _panel(2.5, HALF_INCHES)
     value, low, high = np.array(bits).T
     axes.errorbar(lams, value, (value - low, high - value), marker="o", capsize=3)
-    for (name, lam), colour in zip(marks.items(), COLOURS[1:], strict=False):
-        axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: {lam:.1e}")
-    axes.set(xlabel="lambda", ylabel="code length (bits per value)", xscale="log")
-    axes.legend()
+    known = {name: lam for name, lam in marks.items() if np.isfinite(lam)}
+    for (name, lam), colour in zip(known.items(), COLOURS[1:], strict=False):
+        axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: ${scientific(lam)}$")
+    axes.set(xlabel=r"$\lambda$", ylabel="code length (bits per value)", xscale="log")
+    _legend_above(figure, axes, columns=1)
     points = [f"{bit:.3f} at {lam:.1e}" for lam, bit in zip(lams, value, strict=True)]
-    lines = [f"{name}, at {lam:.1e}" for name, lam in marks.items() if np.isfinite(lam)]
+    lines = [f"{name}, at {lam:.1e}" for name, lam in known.items()]
     alt = (
         f"Line chart of the code length in bits per value against lambda: {', '.join(points)}."
         f" Upright lines: {'; '.join(lines)}."
     )
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Picture:
     """KL (nats) against mean squared error, a point per model with its name."""
-    figure, axes = _panel(2.6)
+    figure, axes = _panel(2.5, HALF_INCHES)
     for name, (kl, error) in points.items():
         axes.plot(kl, error, "o")
-        axes.annotate(name, (kl, error), (5, 4), textcoords="offset points", fontsize=8)
+        axes.annotate(
+            model_formula(name), (kl, error), (5, 4), textcoords="offset points", fontsize=8
+        )
     axes.set(xlabel="rate: KL (nats)", ylabel="distortion: mean squared error", xscale="log")
-    axes.margins(x=0.15, y=0.15)
-    places = [f"{name} at {kl:.0f} nats and {error:.4f}" for name, (kl, error) in points.items()]
+    axes.margins(x=0.3, y=0.15)
+    places = [
+        f"{model_text(name)} at {kl:.0f} nats and {error:.4f}"
+        for name, (kl, error) in points.items()
+    ]
     alt = f"Chart of mean squared error against KL, a point for each model: {', '.join(places)}."
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -251,13 +272,14 @@ def frequencies(
             xerr=(value - low, high - value),
             fmt="o",
             markersize=2.5,
-            label=model,
+            label=model_formula(model),
         )
     axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
-    axes.legend(loc="lower right")
+    _legend_above(figure, axes, columns=5)
     rare = [
-        f"{sum(intervals[name][0] < truth[name] / 2 for name in attributes)} for {model}"
+        f"{sum(intervals[name][0] < truth[name] / 2 for name in attributes)}"
+        f" for {model_text(model)}"
         for model, intervals in models.items()
     ]
     alt = (
@@ -265,7 +287,7 @@ def frequencies(
         " dot for the faces of each model. Attributes less than half as frequent as among"
         f" held-out faces: {', '.join(rare)}."
     )
-    return Picture(_as_image(figure), alt)
+    return _as_picture(figure, alt)
 
 
 def _course(values: Sequence[float]) -> str:
@@ -275,18 +297,26 @@ def _course(values: Sequence[float]) -> str:
     return f"from {first:.3g}{peak} to {last:.3g}"
 
 
-def _panel(height: float) -> tuple[Figure, Axes]:
-    figure = _figure(height)
+def _panel(height: float, width: float = NARROW_INCHES) -> tuple[Figure, Axes]:
+    figure = _figure(height, width)
     return figure, figure.subplots()
 
 
-def _figure(height: float) -> Figure:
+def _figure(height: float, width: float = WIDTH_INCHES) -> Figure:
     # Figure without pyplot: no global state, no window, the same in a notebook and on a cluster.
-    return Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
 
 
-def _as_image(figure: Figure) -> Image.Image:
-    encoded = io.BytesIO()
-    figure.savefig(encoded, format="png")
-    with Image.open(encoded) as picture:
-        return picture.convert("RGB")
+def _legend_above(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """Names the lines of a panel above it, where no line runs through them."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)))
+
+
+def _as_picture(figure: Figure, alt: str) -> Picture:
+    pixels, drawing = io.BytesIO(), io.StringIO()
+    figure.savefig(pixels, format="png")
+    figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
+    with Image.open(pixels) as picture:
+        image = picture.convert("RGB")
+    return Picture(image, alt, drawing.getvalue().replace(f"'{FONT}'", PRINTED_FONT))

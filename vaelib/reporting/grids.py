@@ -1,7 +1,10 @@
 """Grids of faces: tensors in, pictures with alternative text out."""
 
+import functools
+import importlib.util
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,11 +12,13 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from vaelib.data import to_uint8
+from vaelib.reporting.notation import model_text
 from vaelib.reporting.picture import Picture
 
 ENLARGEMENT = 3  # a pixel of a face is printed as a square of 3 x 3, with sharp edges
-GAP = 2  # white pixels between faces, before they are enlarged
-NAME_WIDTH, NAME_FONT_SIZE = 310, 34  # pixels: of the name beside a row of faces
+GAP = 1  # white pixels between faces, before they are enlarged
+SET_APART = 4  # the same between the ends of an interpolation and what lies between them
+NAME_WIDTH, NAME_FONT_SIZE = 310, 38  # pixels: of the name beside a row of faces
 
 
 def image_grid(images: Tensor, columns: int, subject: str) -> Picture:
@@ -48,16 +53,39 @@ def labelled_rows(rows: Mapping[str, Tensor], subject: str) -> Picture:
     row_height = grids[0].height + ENLARGEMENT * GAP
     size = (NAME_WIDTH + max(grid.width for grid in grids), row_height * len(grids))
     picture = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(NAME_FONT_SIZE)
+    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(_serif_font(), NAME_FONT_SIZE)
     for index, (name, grid) in enumerate(zip(rows, grids, strict=True)):
-        draw.text((0, (index + 0.5) * row_height), name, "black", font, anchor="lm")
+        draw.text((0, (index + 0.5) * row_height), model_text(name), "black", font, anchor="lm")
         picture.paste(grid, (NAME_WIDTH, index * row_height))
-    return Picture(picture, f"{_capitalised(subject)}. Rows from the top: {', '.join(rows)}.")
+    names = ", ".join(model_text(name) for name in rows)
+    return Picture(picture, f"{_capitalised(subject)}. Rows from the top: {names}.")
 
 
 def interpolation_grid(images: Tensor, subject: str) -> Picture:
-    """Interpolations (rows, steps, 3, 64, 48) in [-1, 1], each a row from left to right."""
-    return image_grid(images.flatten(0, 1), images.shape[1], subject)
+    """Interpolations (rows, steps, 3, 64, 48) in [-1, 1], each a row from left to right.
+
+    The ends are set apart from what lies between them.
+    """
+    rows, steps = images.shape[:2]
+    parts = [images[:, :1], images[:, 1:-1], images[:, -1:]]
+    grids = [_grid(part.flatten(0, 1), rows, part.shape[1]) for part in parts if part.shape[1]]
+    gap = SET_APART * ENLARGEMENT
+    width = sum(grid.width for grid in grids) + gap * (len(grids) - 1)
+    picture, left = Image.new("RGB", (width, grids[0].height), "white"), 0
+    for grid in grids:
+        picture.paste(grid, (left, 0))
+        left += grid.width + gap
+    layout = f"{rows} rows of {steps}" if rows > 1 else f"a row of {steps}"
+    return Picture(picture, f"{_capitalised(subject)}: {layout}, the ends of each set apart.")
+
+
+@functools.cache
+def _serif_font() -> str:
+    """The font that charts are drawn with; found without loading the library that brings it."""
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "STIXGeneral.ttf")
 
 
 def _capitalised(sentence: str) -> str:

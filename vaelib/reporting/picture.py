@@ -10,3 +10,4 @@ class Picture(NamedTuple):
 
     image: Image.Image
     alt: str  # what is seen, in words: for readers who cannot see it, and where it does not load
+    svg: str = ""  # the same as lines and words, for print; empty where it is made of pixels

@@ -63,7 +63,8 @@ class Results:
     ) -> None:
         """Write a figure, with its caption and provenance in the PNG's metadata, and show it.
 
-        label: "fig-3" becomes fig03.png, "fig-a1" becomes figa1.png. experiments: the keys of the
+        label: "fig-3" becomes fig03.png, "fig-a1" becomes figa1.png; a chart is also kept as a
+        drawing, figa1.svg. experiments: the keys of the
         runs that drew it. A figure that differs in nothing but the commit is not written again.
         """
         metadata = {
@@ -81,14 +82,19 @@ class Results:
                 info.add_itxt(name, value)
             with files.atomic_write(file) as aside:
                 picture.image.save(aside, format="PNG", pnginfo=info, optimize=True)
+        drawing = file.with_suffix(".svg")
+        if not picture.svg:
+            drawing.unlink(missing_ok=True)
+        elif not drawing.exists() or drawing.read_text(encoding="utf-8") != picture.svg:
+            files.write_text(drawing, picture.svg)
         self.show_figure(label)
 
-    def show_figure(self, label: str, width: float = 1.0) -> None:
+    def show_figure(self, label: str, width: float | None = None) -> None:
         """Show a saved figure with its caption, in Jupyter and, by its path, in the PDF.
 
-        width: share of the text's width in the PDF. Raises InputError if the figure is missing or
-        was made from other faces, in another preset, from another seed or with other budgets, or
-        before figures had alternative texts.
+        width: share of the text's width in the PDF; a chart kept as a drawing has its own. Raises
+        InputError if the figure is missing or was made from other faces, in another preset, from
+        another seed or with other budgets, or before figures had alternative texts.
         """
         file = self._file(label)
         if not file.exists():
@@ -103,13 +109,16 @@ class Results:
                 f"{file.name} in {self.folder} was made before figures had alternative texts;"
                 " run notebooks 01 to 05 again"
             )
+        drawing = file.with_suffix(".svg")
+        printed = drawing if drawing.exists() else file
         figure = {
             "label": label,
-            "path": file.relative_to(self.root).as_posix(),
+            "path": printed.relative_to(self.root).as_posix(),
             "caption": metadata["Description"],
             "alt": metadata[ALT],
-            "width": width,
         }
+        if width is not None:
+            figure["width"] = width
         display(preview, metadata={"figure": figure})
         display(
             Markdown(f'<a id="{label}"></a>**{_title(label)}.** {metadata["Description"]}'),

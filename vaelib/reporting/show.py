@@ -72,9 +72,3 @@ def source(definition: type | Callable[..., object]) -> None:
     code = f"```python\n{inspect.getsource(definition)}```"
     # nbconvert's page gives code of an output the font of what surrounds it.
     display(Markdown(f'<div style="font-family: monospace">\n\n{code}\n\n</div>'))
-
-
-def scientific(value: float) -> str:
-    """A number as a formula in TeX, such as 1.1 \\times 10^{-5}."""
-    digits, exponent = f"{value:.1e}".split("e")
-    return rf"{digits} \times 10^{{{int(exponent)}}}"

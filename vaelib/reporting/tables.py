@@ -7,6 +7,8 @@ from typing import Any
 from vaelib.evaluation.bootstrap import interval
 from vaelib.evaluation.lambda_optimum import PROGRAMS, beta_of_lambda, lambda_of_beta
 from vaelib.evaluation.verdicts import MeasuresByModel
+from vaelib.reporting.columns import ARROWS, NORMS, Column, Columns, best
+from vaelib.reporting.notation import model_formula
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -18,90 +20,6 @@ Numbers = Mapping[str, Mapping[str, RecordedInterval]]
 
 # How measures of groups and of attributes are named: "found Wearing_Hat" and so on.
 WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "found ", "found not ", "frequency "
-
-# Columns of the tables: the heading, the measure below it, and how its numbers are formatted.
-Columns = Mapping[str, tuple[str, str]]
-
-ERRORS: Columns = {
-    "error": ("reconstruction", ".4f"),
-    "PSNR": ("psnr", ".1f"),
-    "KL": ("kl", ".0f"),
-    "bits": ("bits_per_dimension", ".3f"),
-}
-RECONSTRUCTION: Columns = {**ERRORS, "in use": ("active_units", ".0f")}
-POSTERIOR: Columns = {
-    "mean μ²": ("mean_square_mu", ".2f"),
-    "variance": ("aggregate_variance", ".2f"),
-    "kurtosis": ("aggregate_kurtosis", ".2f"),
-}
-# Where faces are encoded, and the nats of the KL by what they are spent on.
-PRIOR_GAP: Columns = {
-    "variance": ("aggregate_variance", ".1f"),
-    "KL": ("kl", ".0f"),
-    "information": ("information", ".1f"),
-    "marginal": ("marginal", ".0f"),
-    "Gaussian": ("gaussian", ".0f"),
-    "components": ("components", ".0f"),
-}
-# In which share of images a face is found, by where z comes from.
-FOUND: Columns = {
-    "prior": ("found", ".2f"),
-    "fitted": ("found_fitted", ".2f"),
-    "mixture": ("found_mixture", ".2f"),
-    "reconstructed": ("found_reconstructed", ".2f"),
-}
-FOUND_BY_SECOND: Columns = {
-    heading: (f"hog_{measure}", style)
-    for heading, (measure, style) in FOUND.items()
-    if heading != "mixture"
-}
-# How much of what draws lack is back where faces are encoded.
-DRAWN_THERE: Columns = {
-    "face": ("found", ".2f"),
-    "there": ("found_fitted", ".2f"),
-    "distance": ("distance", ".2f"),
-    "distance there": ("distance_fitted", ".2f"),
-    "variety": ("variety", ".2f"),
-    "variety there": ("variety_fitted", ".2f"),
-    "detail": ("sharpness", ".2f"),
-    "detail there": ("sharpness_fitted", ".2f"),
-}
-GENERATED: Columns = {
-    "face found": ("found", ".2f"),
-    "distance": ("distance", ".2f"),
-    "realism": ("realism", ".2f"),
-    "precision": ("precision", ".2f"),
-    "recall": ("recall", ".2f"),
-    "coverage": ("coverage", ".2f"),
-}
-APPEARANCE: Columns = {
-    "asymmetry": ("asymmetry", ".2f"),
-    "variety": ("variety", ".2f"),
-    "detail": ("sharpness", ".3f"),
-}
-# What a printed page has room for, of GENERATED and APPEARANCE.
-PRINTED: Columns = {
-    heading: {**GENERATED, **APPEARANCE}[heading]
-    for heading in ("face found", "distance", "realism", "recall", "variety")
-}
-INTERPOLATION: Columns = {
-    "travel": ("travel", ".2f"),
-    "evenness": ("evenness", ".2f"),
-    "middle": ("middle", ".2f"),
-    "skin": ("skin_travel", ".1f"),
-    "pose": ("pose_travel", ".3f"),
-    "hair": ("hair_travel", ".2f"),  # where the classifier can predict hair colours
-}
-
-# Of the norms: the colour errors are those of `norm_study.reconstruction_errors`.
-NORMS: Columns = {
-    "error": ("reconstruction", ".4f"),
-    "colour": ("whole", ".1f"),
-    "background": ("background", ".1f"),
-    "KL": ("kl", ".0f"),
-    "distance": ("distance", ".2f"),
-    "variety": ("variety", ".2f"),
-}
 
 
 def summarise(seeds: Sequence[MeasuresByModel]) -> Numbers:
@@ -132,18 +50,42 @@ def frequencies(measures: Mapping[str, RecordedInterval]) -> dict[str, list[floa
     }
 
 
-def measure_table(numbers: Numbers, columns: Columns) -> Table:
-    """A row for each model, a column for each measure that every model has."""
+def measure_table(
+    numbers: Numbers, columns: Columns, real: Mapping[str, RecordedInterval] | None = None
+) -> Table:
+    """A row for each model, a column for each measure that every model has.
+
+    The best value of a column is bold, where higher or lower is better. real: the same measures of
+    real faces, as a first row that competes with none.
+    """
     shared = {
-        heading: (measure, style)
-        for heading, (measure, style) in columns.items()
-        if all(measure in measures for measures in numbers.values())
+        heading: column
+        for heading, column in columns.items()
+        if all(column.measure in measures for measures in numbers.values())
     }
-    rows = [
-        [model, *(_plus_minus(measures[measure], style) for measure, style in shared.values())]
-        for model, measures in numbers.items()
-    ]
-    return ["model", *shared], rows
+    rows = []
+    if real is not None:
+        cells = [_plus_minus(real[column.measure], column.style) for column in shared.values()]
+        rows.append(["real faces", *cells])
+    for model, measures in numbers.items():
+        cells = []
+        for column in shared.values():
+            cell = _plus_minus(measures[column.measure], column.style)
+            value = measures[column.measure][0]
+            is_best = value is not None and value == _best(numbers, column)
+            cells.append(f"**{cell}**" if is_best else cell)
+        rows.append([model_formula(model), *cells])
+    headings = [f"{heading}{ARROWS[column.better]}" for heading, column in shared.items()]
+    return ["model", *headings], rows
+
+
+def _best(numbers: Numbers, column: Column) -> float | None:
+    """The best value of a measure over all models; None where none is better than another."""
+    found = [measures[column.measure][0] for measures in numbers.values()]
+    known = [value for value in found if value is not None]
+    if not column.better or len(set(known)) < 2:
+        return None
+    return best(column, known)
 
 
 def group_table(numbers: Numbers) -> Table:
@@ -162,7 +104,7 @@ def group_table(numbers: Numbers) -> Table:
         for group in groups
         for who, prefix in (("within", WITHIN_GROUP), ("others", OUTSIDE_GROUP))
     ]
-    return ["group", *numbers], rows
+    return ["group", *map(model_formula, numbers)], rows
 
 
 def norm_table(numbers: Numbers, colours: Numbers) -> Table:

@@ -1,0 +1,38 @@
+"""How models and small numbers are written: as formulas where TeX is read, else in plain text."""
+
+import math
+import re
+
+from vaelib.config import ALL_EXPERIMENTS, Experiment
+
+SUPERSCRIPTS = str.maketrans("-.0123456789", "⁻·⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def model_formula(name: str) -> str:
+    r"""A model by what sets it apart, such as $\lambda = 10^{-3}$; other names stay as they are."""
+    experiment = ALL_EXPERIMENTS.get(name)
+    if experiment is None:
+        return name
+    half_decades = round(2 * math.log10(experiment.lam))
+    return _other_than_lambda(experiment) or rf"$\lambda = 10^{{{half_decades / 2:g}}}$"
+
+
+def model_text(name: str) -> str:
+    """The same without TeX, such as λ = 10⁻³."""
+    formula = model_formula(name).replace(r"\lambda", "λ").replace("$", "")
+    return re.sub(r"\^\{(.+)\}", lambda power: power[1].translate(SUPERSCRIPTS), formula)
+
+
+def _other_than_lambda(experiment: Experiment) -> str:
+    """What sets a model apart from the base model besides lambda; empty if nothing does."""
+    if experiment.kl_reading == "centre_pull":
+        return "centre pull"
+    if experiment.latent != Experiment().latent:
+        return f"{experiment.latent} latents"
+    return ""
+
+
+def scientific(value: float) -> str:
+    r"""A number as a formula in TeX, such as 1.1 \times 10^{-5}."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return rf"{digits} \times 10^{{{int(exponent)}}}"
