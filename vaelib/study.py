@@ -18,6 +18,7 @@ from vaelib.config import (
 )
 from vaelib.data import FaceSet, evenly_spaced, load
 from vaelib.evaluation import evaluate
+from vaelib.evaluation.bootstrap import Measures
 from vaelib.evaluation.claims import RULES
 from vaelib.evaluation.held_out import MAX_COMPARED, HeldOutFaces, held_out_faces
 from vaelib.evaluation.verdicts import ClaimGroup, MeasuresByModel, decide
@@ -120,6 +121,10 @@ class Study:
     def measures_per_seed(self, names: Sequence[str]) -> list[MeasuresByModel]:
         """The same for each seed."""
         return [self.measures(names, repeat) for repeat in range(len(self.budgets))]
+
+    def real_measures(self) -> Measures:
+        """The measures of draws, of as many training faces."""
+        return evaluate.measure_real(self.faces, PRESETS[self.preset].generated)
 
     def side_study_measures(self, runs: Mapping[str, Run]) -> MeasuresByModel:
         """Measures of the models of a side study, on fewer generated faces."""

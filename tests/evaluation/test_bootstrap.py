@@ -96,3 +96,31 @@ def test_an_effect_that_is_missing_in_a_replicate_has_no_interval() -> None:
     measure = normal(1 + REPLICATES).double()
     measure[7] = math.nan
     assert math.isnan(interval([measure, constant(1.0)]).low)
+
+
+# --- p-values
+
+
+def test_the_p_value_of_several_seeds_is_student_s() -> None:
+    values = (normal(3) + 1).tolist()
+    found = bootstrap.p_value([constant(value) for value in values], 0.25)
+    assert found == pytest.approx(stats.ttest_1samp(values, 0.25).pvalue, rel=1e-6)
+
+
+def test_the_p_value_of_one_seed_is_normal() -> None:
+    measure = normal(1 + REPLICATES).double()
+    z = (measure[0] - 2).abs().item() / measure[1:].std().item()
+    assert bootstrap.p_value([measure], 2.0) == pytest.approx(2 * stats.norm.sf(z), rel=1e-6)
+
+
+def test_it_is_one_twentieth_at_the_end_of_the_interval() -> None:
+    seeds = [normal(1 + REPLICATES, seed=seed).double() for seed in range(3)]
+    for bound in interval(seeds)[1:]:
+        assert bootstrap.p_value(seeds, bound) == pytest.approx(0.05, rel=1e-6)
+
+
+def test_an_effect_at_the_reference_is_no_surprise_and_a_certain_one_the_greatest() -> None:
+    measure = normal(1 + REPLICATES).double()
+    assert bootstrap.p_value([measure], measure[0].item()) == pytest.approx(1)
+    assert bootstrap.p_value([constant(1.0)] * 3, 0.0) < 1e-11
+    assert math.isnan(bootstrap.p_value([constant(math.nan)] * 3, 0.0))

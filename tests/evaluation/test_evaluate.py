@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, Experiment
-from vaelib.data import FaceSet, to_float
-from vaelib.evaluation import evaluate, generated, prior_gap
+from vaelib.data import FaceSet, evenly_spaced, to_float
+from vaelib.evaluation import evaluate, generated, image_metrics, prior_gap
 from vaelib.evaluation.attributes import AttributeClassifier, Prediction
 from vaelib.evaluation.bootstrap import REPLICATES, Measures
 from vaelib.evaluation.classifier_training import ClassifierNetwork
@@ -268,6 +268,28 @@ def test_other_numbers_of_faces_are_measured_anew(
 ) -> None:
     after = measure(model, generated=20)
     assert not torch.equal(measures["asymmetry"], after["asymmetry"])
+
+
+# --- real faces
+
+
+def test_real_faces_are_measured_as_draws_are_and_only_once(
+    faces: FaceSet,
+    classifier: AttributeClassifier,
+    measures: Measures,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reference = HeldOutFaces(faces, classifier, DETECTORS)
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    monkeypatch.setattr(evaluate, "held_out_faces", lambda _: reference)
+    real = evaluate.measure_real(faces, 12)
+    training_faces = to_float(faces.images[evenly_spaced(faces.train, 12)])
+    expected = image_metrics.appearance(training_faces)["variety"] / reference.appearance["variety"]
+    assert real.keys() < measures.keys()
+    assert torch.equal(real["variety"], expected)
+    monkeypatch.setattr(evaluate, "generated_measures", None)
+    assert torch.equal(evaluate.measure_real(faces, 12)["variety"], real["variety"])
 
 
 # --- faces that are found, and where z is drawn

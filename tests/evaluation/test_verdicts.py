@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import refusal
 from tests.evaluation.conftest import SEEING
+from vaelib.evaluation import verdicts
 from vaelib.evaluation.attributes import AttributeClassifier
-from vaelib.evaluation.bootstrap import REPLICATES, Interval
+from vaelib.evaluation.bootstrap import REPLICATES, Interval, p_value
 from vaelib.evaluation.classifier_training import ClassifierNetwork
 from vaelib.evaluation.detector import Calibration, Detectors
 from vaelib.evaluation.verdicts import (
@@ -94,9 +96,7 @@ def decided(part: Part, measures: MeasuresByModel, detectors: Detectors = SEEING
 def test_an_interval_on_one_side_of_the_margin_decides(
     two_sided: bool, words: dict[tuple[float, float], str]
 ) -> None:
-    found = {
-        bounds: verdict_word(part(two_sided=two_sided), Interval(0.1, *bounds)) for bounds in words
-    }
+    found = {bounds: verdict_word(0.1, two_sided, Interval(0.1, *bounds)) for bounds in words}
     assert found == words
 
 
@@ -175,3 +175,55 @@ def test_a_second_detector_that_cannot_tell_faces_has_no_opinion() -> None:
     second_is_blind = {**SEEING, "hog": blind(SEEING["hog"])}
     record = decided(part(finds_faces=True), models(0.5, 0.0), second_is_blind)
     assert (record["verdict"], record["second_effect"]) == ("holds", None)
+
+
+# --- records
+
+
+def claims_with(*p_values: float | None, verdict: VerdictWord = "holds") -> dict[str, Any]:
+    """A claim of one part for each p-value."""
+    bounds = {"holds": [0.2, 0.2], "fails": [0.0, 0.0]}.get(verdict, [0.0, 0.2])
+    part = {"measure": "x", "effect": 0.1, "interval": bounds, "margin": 0.1, "two_sided": False}
+    return {
+        f"C{number}": {"verdict": verdict, "parts": [part | {"verdict": verdict, "p": p}]}
+        for number, p in enumerate(p_values, start=1)
+    }
+
+
+def test_what_is_recorded_is_checked_against_its_own_numbers() -> None:
+    measures = models(0.5, 0.5)
+    records = [
+        decide(Rule("a claim", "lambda", (part(margin), part(0.2))), [measures], CLASSIFIER, SEEING)
+        for margin in (0.1, 0.5, 0.7)
+    ]
+    verdicts.check({f"C{number}": record for number, record in enumerate(records)})
+    assert [record["verdict"] for record in records] == ["holds", "undecided", "fails"]
+
+
+def test_a_verdict_that_contradicts_its_numbers_is_refused() -> None:
+    claims = claims_with(0.01)
+    claims["C1"]["parts"][0]["interval"] = [0.05, 0.2]
+    assert "'undecided'" in refusal(lambda: verdicts.check(claims))
+    claims = claims_with(0.01)
+    claims["C1"]["verdict"] = "fails"
+    assert "its parts say 'holds'" in refusal(lambda: verdicts.check(claims))
+
+
+def test_more_claims_ask_for_smaller_p_values() -> None:
+    # Holm: 0.01 < 0.05 / 4, 0.016 < 0.05 / 3, 0.03 > 0.05 / 2, and then the rest is undecided.
+    found = verdicts.corrected(claims_with(0.03, 0.01, 0.04, 0.016))
+    assert found == {"C1": "undecided", "C2": "holds", "C3": "undecided", "C4": "holds"}
+    assert verdicts.corrected(claims_with(0.04)) == {"C1": "holds"}
+
+
+def test_a_correction_changes_no_verdict_that_was_open() -> None:
+    open_ones = claims_with(0.5, None, verdict="undecided")
+    assert set(verdicts.corrected(open_ones).values()) == {"undecided"}
+
+
+def test_the_p_value_of_a_part_is_that_of_its_margin() -> None:
+    measures = {"model": {"found": spread_around(0.5, 0.1), "hog_found": spread_around(0.5, 0.1)}}
+    effect = measures["model"]["found"]
+    assert decided(part(0.45), measures)["p"] == pytest.approx(p_value([effect], 0.45))
+    within = decided(part(0.52, two_sided=True), measures)["p"]
+    assert within == pytest.approx(p_value([effect], 0.52))  # the nearer margin

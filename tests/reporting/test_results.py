@@ -67,6 +67,7 @@ def test_a_chart_is_kept_as_a_drawing_too_and_printed_from_it(
     save_picture(here, picture()._replace(svg="<svg/>"))
     assert contents(here.folder) == ["fig03.png", "fig03.svg"]
     assert (here.folder / "fig03.svg").read_text() == "<svg/>"
+    assert shown[0].metadata is not None
     figure = shown[0].metadata["figure"]
     assert figure["path"] == "figures/synthetic/fig03.svg"
     assert "width" not in figure  # that of the drawing

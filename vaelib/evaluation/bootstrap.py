@@ -17,6 +17,7 @@ from torch import Tensor
 
 REPLICATES = 400
 CONFIDENCE = 0.95
+SMALLEST_EXPONENT, BISECTIONS = 12.0, 40  # of p-values: none below 1e-12, to 11 digits
 
 Measures = dict[str, Tensor]  # of a model, (1 + REPLICATES,) each, by name of the measure
 
@@ -69,19 +70,45 @@ def interval(seeds: Sequence[Tensor]) -> Interval:
     is the mean of Student's and the normal one, weighted by the two variances (Cochran, 1964).
     """
     stacked = torch.stack(list(seeds)).double()
-    estimates, replicates = stacked[:, 0], stacked[:, 1:]
-    value, n = float(estimates.mean()), len(stacked)
-    if n == 1:
+    value = float(stacked[:, 0].mean())
+    if len(stacked) == 1:
         tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
-        low, high = replicates[0].quantile(tails).tolist()
+        low, high = stacked[0, 1:].quantile(tails).tolist()
         return Interval(value, low, high)
+    half = _half_width(stacked, 1 - CONFIDENCE)
+    return Interval(value, value - half, value + half)
+
+
+def p_value(seeds: Sequence[Tensor], reference: float) -> float:
+    """How often chance alone takes a measure so far from the reference; two-sided, in [0, 1].
+
+    It is below 0.05 where the interval of several seeds does not hold the reference. Of one seed,
+    the replicates are taken for normal, since 400 of them cannot say what is rarer.
+    """
+    stacked = torch.stack(list(seeds)).double()
+    distance = abs(float(stacked[:, 0].mean()) - reference)
+    low, high = -SMALLEST_EXPONENT, 0.0
+    for _ in range(BISECTIONS):  # the narrower the interval, the larger the share outside it
+        middle = (low + high) / 2
+        half = _half_width(stacked, 10**middle)
+        if math.isnan(half):
+            return math.nan
+        low, high = (low, middle) if half < distance else (middle, high)
+    return float(10**high)
+
+
+def _half_width(stacked: Tensor, outside: float) -> float:
+    """Half of the interval that this share of chance lies outside of; stacked: (seeds, 1 + n)."""
+    estimates, replicates = stacked[:, 0], stacked[:, 1:]
+    n = len(stacked)
+    normal = NormalDist().inv_cdf(1 - outside / 2)
+    if n == 1:
+        return normal * float(replicates[0].std())
     between = float(estimates.var()) / n
     covariance = torch.cov(replicates)
     pairs = float(covariance.sum() - covariance.trace()) / (n * (n - 1))
     shared = pairs if math.isnan(pairs) else max(pairs, 0.0)
-    tail = (1 + CONFIDENCE) / 2
-    normal, student = NormalDist().inv_cdf(tail), float(stdtrit(n - 1, tail))
+    student = -float(stdtrit(n - 1, outside / 2))
     variance = between + shared
     critical = (student * between + normal * shared) / variance if variance else 0.0
-    half = critical * math.sqrt(variance)
-    return Interval(value, value - half, value + half)
+    return critical * math.sqrt(variance)

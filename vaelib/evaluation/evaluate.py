@@ -7,13 +7,14 @@ its range and unit, stands in MEASURES.
 import hashlib
 import math
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from vaelib import latent
 from vaelib.config import FACE_BYTES
-from vaelib.data import FaceSet, to_float
+from vaelib.data import FaceSet, evenly_spaced, to_float
 from vaelib.evaluation import bootstrap, detector, image_metrics, prior_gap
 from vaelib.evaluation.bootstrap import Measures
 from vaelib.evaluation.generated import (
@@ -33,7 +34,7 @@ from vaelib.training.runs import Run
 
 # Part of the measures' key, besides the run, the classifier and the generated faces. Raise it, with
 # a line on what changed, whenever a measure comes to another value.
-RECIPE = 3  # detectors look at fewer images where few are generated
+RECIPE = 3  # detectors look at fewer images where few are generated; real faces measured too
 
 STEPS = 8  # faces along each interpolation
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
@@ -95,15 +96,52 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
     "distance NAME" between the generated and the held-out faces of the group.
     """
     reference = held_out_faces(faces)
-    settings = f"{reference.classifier.key} {generated} {seed} {RECIPE} {detector.RECIPE}"
-    digest = hashlib.sha256(settings.encode()).hexdigest()[:10]
-    file = paths.RUNS / faces.name / "measures" / f"{run.key}-{digest}.npz"
+
+    def take() -> Measures:
+        return _model_measures(run, faces, reference, generated, seed)
+
+    return _kept(run.key, faces, reference, f"{generated} {seed}", take)
+
+
+def measure_real(faces: FaceSet, generated: int) -> Measures:
+    """The measures of draws, of this many training faces as if a model had drawn them.
+
+    They say how well the best of models could do. Kept as those of a model are.
+    """
+    reference = held_out_faces(faces)
+
+    def take() -> Measures:
+        images = faces.images[evenly_spaced(faces.train, generated)]
+        return generated_measures(to_float(images), reference)
+
+    return _kept("real", faces, reference, str(generated), take)
+
+
+def _kept(
+    key: str,
+    faces: FaceSet,
+    reference: HeldOutFaces,
+    settings: str,
+    take: Callable[[], Measures],
+) -> Measures:
+    """Measures from their file, or taken now and written into it."""
+    all_settings = f"{reference.classifier.key} {settings} {RECIPE} {detector.RECIPE}"
+    digest = hashlib.sha256(all_settings.encode()).hexdigest()[:10]
+    file = paths.RUNS / faces.name / "measures" / f"{key}-{digest}.npz"
     try:
         return {name: torch.from_numpy(array) for name, array in files.read_arrays(file).items()}
     except FileNotFoundError:
         pass
     except ValueError as error:
         print(f"{error}; it is measured again", file=sys.stderr)
+    measures = take()
+    files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
+    return measures
+
+
+def _model_measures(
+    run: Run, faces: FaceSet, reference: HeldOutFaces, generated: int, seed: int
+) -> Measures:
     errors = [row.reconstruction for row in run.curve("validation") if row.images_seen]
     measures = {"mean_reconstruction": bootstrap.constant(sum(errors) / len(errors))}
     label = f"measuring lambda {run.experiment.lam:g}, {run.experiment.latent} latents"
@@ -112,7 +150,7 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
         held_out = prior_gap.encode(run.model, reference.test_images)
         measures |= _held_out_measures(run.model, reference, held_out, generated)
         watch(1, "generated faces")
-        measures |= generated_measures(run.model, reference, generated, seed)
+        measures |= generated_measures(latent.sample(run.model, generated, seed), reference)
         watch(2, "faces drawn where faces are encoded")
         train = prior_gap.encode(run.model, prior_gap.training_faces(faces))
         noise = latent.noise(searched(generated)["haar"], run.model.latent, seed)
@@ -120,7 +158,6 @@ def measure(run: Run, faces: FaceSet, generated: int, seed: int) -> Measures:
         watch(3, "interpolations")
         measures |= _interpolation_measures(run.model, reference, generated)
         watch(4, "")
-    files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
     return measures
 
 

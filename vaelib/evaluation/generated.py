@@ -37,9 +37,8 @@ def searched_elsewhere(generated: int) -> int:
     return math.ceil(searched(generated)["haar"] / ELSEWHERE)
 
 
-def generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed: int) -> Measures:
-    """Measures of this many faces drawn from the prior, and of fewer drawn elsewhere."""
-    images = latent.sample(model, generated, seed)
+def generated_measures(images: Tensor, reference: HeldOutFaces) -> Measures:
+    """Measures of faces that a model drew from the prior, (n, 3, 64, 48) in [-1, 1]."""
     prediction = reference.classifier.predict(images)
     real, features = reference.prediction.features, prediction.features[:MAX_COMPARED]
     realism = distribution_metrics.realism(real, prediction.features)
@@ -53,7 +52,7 @@ def generated_measures(model: VAE, reference: HeldOutFaces, generated: int, seed
         "realism": bootstrap.mean(realism),
         **{f"frequency {name}": value for name, value in frequencies.items()},
         **_group_measures(reference, groups, features, realism),
-        **shares_found(images, reference, "found", searched(generated), groups),
+        **shares_found(images, reference, "found", searched(len(images)), groups),
     }
 
 
