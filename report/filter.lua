@@ -46,7 +46,7 @@ local function lone_anchor(block)
   return block.t == "Para" and #block.content == 2 and anchor_of(block.content[1])
 end
 
--- Front matter: the title, the answer under it, the abstract.
+-- Front matter: the title, the answer and the masthead under it, the abstract.
 
 -- Removes the paragraphs that start at an index from the blocks and returns them; nil for none.
 local function take_paragraphs(blocks, index)
@@ -65,7 +65,11 @@ local function take_front_matter(doc)
   end
   meta.title = first.content
   meta["short-title"] = text_of(first):match("^[^:]+")
-  meta.lead = take_paragraphs(blocks, 1)
+  local below = take_paragraphs(blocks, 1)
+  if below then
+    meta.lead = pandoc.Blocks { below:remove(1) }
+    if #below > 0 then meta.masthead = below end
+  end
   local _, index = blocks:find_if(function(block)
     return block.t == "Header" and text_of(block) == "Abstract"
   end)
@@ -73,6 +77,24 @@ local function take_front_matter(doc)
     blocks:remove(index)
     meta.abstract = take_paragraphs(blocks, index)
   end
+end
+
+-- The appendices: from the first heading that says so to the end.
+
+local function take_appendices(doc)
+  local _, index = doc.blocks:find_if(function(block)
+    return block.t == "Header" and text_of(block):match("^Appendix: ")
+  end)
+  if not index then return end
+  local appendices = pandoc.Blocks {}
+  while doc.blocks[index] do appendices:insert(doc.blocks:remove(index)) end
+  doc.meta.appendix = appendices:map(function(block)
+    if block.t == "Header" and text_of(block):match("^Appendix: ") then
+      local words = text_of(block):gsub("^Appendix: (.)", string.upper)
+      block.content = pandoc.Inlines(words)
+    end
+    return block
+  end)
 end
 
 -- Headings: ## is a section. A number typed before the words must be the one that is printed.
@@ -179,6 +201,36 @@ local function set_figure_row(div)
   row:extend(div.content[2].content)
   row:insert(typst("]"))
   return pandoc.Plain(row)
+end
+
+-- Figures stand in the order of their numbers, 1 to 14 and A1 to A13 each by themselves.
+local function check_order(blocks)
+  local last = {}
+  for _, block in ipairs(blocks) do
+    if block.t == "Div" and block.classes:includes("figure") then
+      local series, number = block.identifier:match("^fig%-(%a?)(%d+)$")
+      if number and last[series] and tonumber(number) < last[series] then
+        refuse("%s stands behind fig-%s%d", block.identifier, series, last[series])
+      end
+      if number then last[series] = tonumber(number) end
+    end
+  end
+end
+
+-- Every figure and table is referred to somewhere.
+local function check_cited(doc)
+  local cited = {}
+  doc:walk { Link = function(link) cited[link.target:sub(2)] = true end }
+  for label in pairs(declared) do
+    if label:match("^tbl%-") and not cited[label] then refuse("no sentence refers to %s", label) end
+  end
+  doc:walk {
+    Div = function(div)
+      if div.classes:includes("figure") and not cited[div.identifier] then
+        refuse("no sentence refers to %s", div.identifier)
+      end
+    end,
+  }
 end
 
 local function set_div(div)
@@ -326,7 +378,11 @@ end
 
 local function set_document(doc)
   take_front_matter(doc)
-  doc.blocks = pair_figures(take_labels(doc.blocks))
+  doc.blocks = take_labels(doc.blocks)
+  check_order(doc.blocks)
+  check_cited(doc)
+  take_appendices(doc)
+  doc.blocks = pair_figures(doc.blocks)
   return doc
 end
 

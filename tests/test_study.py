@@ -142,11 +142,13 @@ def test_further_seeds_follow_the_first_with_budgets_of_their_own(tmp_path: Path
     experiments = [study.experiment(BASE, repeat) for repeat in range(3)]
     found = [(experiment.seed, experiment.budget) for experiment in experiments]
     assert found == [(3, 2_000), (4, 1_000), (5, 500)]
-    assert study.seed_note() == "Over 3 seeds, 3 to 5."
+    assert study.seed_note() == "Each model was trained from 3 seeds, 3 to 5."
 
 
 def test_one_seed_is_called_indicative(tmp_path: Path) -> None:
-    assert make_study(tmp_path).seed_note() == "One seed: indicative only."
+    assert make_study(tmp_path).seed_note() == (
+        "Each model was trained from one seed, 3: indicative only."
+    )
 
 
 def test_side_studies_differ_from_the_base_model_in_one_thing(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from vaelib.reporting.results import Origin, Results
 from vaelib.support import paths
 from vaelib.support.errors import InputError
 from vaelib.training import hardware, launch
-from vaelib.training.runs import Run, is_finished
+from vaelib.training.runs import Run, is_finished, training_record
 
 EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of its budget
 INTERPOLATIONS = 4  # rows of a figure
@@ -111,6 +111,10 @@ class Study:
         label = ", ".join(f"{name} {value}" for name, value in changes.items()) or BASE
         return launch.run({label: experiment}, self.faces)[label]
 
+    def training_record(self) -> dict[str, Any]:
+        """What it took to train everything that the notebooks use, see `runs.training_record`."""
+        return training_record(launch.run(self.all_experiments(), self.faces).values())
+
     # --- measures and verdicts
 
     def measures(self, names: Iterable[str], repeat: int = 0) -> MeasuresByModel:
@@ -144,9 +148,9 @@ class Study:
     def seed_note(self) -> str:
         """What has to stand beside every verdict: how many seeds it is based on."""
         if len(self.budgets) == 1:
-            return "One seed: indicative only."
+            return f"Each model was trained from one seed, {self.seed}: indicative only."
         last = self.seed + len(self.budgets) - 1
-        return f"Over {len(self.budgets)} seeds, {self.seed} to {last}."
+        return f"Each model was trained from {len(self.budgets)} seeds, {self.seed} to {last}."
 
     @property
     def held_out(self) -> HeldOutFaces:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vaelib.evaluation.bootstrap import REPLICATES, constant
+from vaelib.model import VAE, parameters
 from vaelib.reporting import tables
 from vaelib.reporting.columns import Better, Column
 from vaelib.reporting.tables import Numbers, RecordedInterval
@@ -210,6 +211,17 @@ def test_norms_are_rows_with_their_own_colours() -> None:
         ["batch", "0.0500", "5.0", "-", "90", "12.50", "0.25"],
         ["group", "0.0500", "**3.0 ± 1.0**", "7.0", "90", "12.50", "0.25"],
     ]
+
+
+def test_layers_are_listed_as_they_run_with_what_comes_out() -> None:
+    (header, encoder), (_, decoder) = tables.layers_of_model(64)
+    assert header == ["layer", "features", "kernel", "stride", "output", "parameters"]
+    assert encoder[0] == ["convolution", "3 → 32", "4", "2", "32 × 32 × 24", "1,568"]
+    assert encoder[-1] == ["linear", "3072 → 64", "", "", "64", "196,672"]
+    assert decoder[-1] == ["transposed convolution", "32 → 3", "4", "2", "3 × 64 × 48", "1,539"]
+    assert (len(encoder), len(decoder)) == (10, 9)
+    counted = sum(int(row[-1].replace(",", "")) for row in encoder + decoder)
+    assert counted == parameters(VAE(64))
 
 
 # --- verdicts

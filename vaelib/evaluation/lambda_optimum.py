@@ -4,13 +4,15 @@ Pure functions. A curve is lambdas in falling or rising order, and a number at e
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
-from vaelib.config import FACE_BYTES
+from vaelib.config import ALL_EXPERIMENTS, FACE_BYTES
+from vaelib.evaluation.bootstrap import Interval, Measures, interval
 from vaelib.loss import optimal_lam
 
 
@@ -50,6 +52,24 @@ def measured_lambda(lams: Sequence[float], bits: Sequence[float]) -> float:
     )
     (vertex,) = parabola.deriv().roots().real
     return math.exp(vertex)
+
+
+def over_seeds(
+    optimum: Callable[[Sequence[float], Sequence[float]], float],
+    measure: str,
+    seeds: Sequence[Mapping[str, Measures]],
+) -> Interval:
+    """One of the two optima with its interval, from a measure of the models of each seed.
+
+    seeds: for each, measures by the name of a model in `config.ALL_EXPERIMENTS`.
+    """
+    logs = []
+    for models in seeds:
+        lams = [ALL_EXPERIMENTS[name].lam for name in models]
+        by_replicate = torch.stack([of[measure] for of in models.values()], dim=1).tolist()
+        optima = [optimum(lams, values) for values in by_replicate]
+        logs.append(torch.tensor(optima, dtype=torch.float64).log())
+    return Interval(*(math.exp(bound) for bound in interval(logs)))
 
 
 def does_or_does_not(predicted: float, actual: float) -> str:

@@ -9,15 +9,17 @@ The notebook stays readable in Jupyter. What it holds and what becomes of it:
   output that ended in an error, and a picture that is no figure, are refused.
 - A cell tagged `notebook-only`, and an output with metadata `{"notebook_only": true}`, stay in
   Jupyter.
-- The first cell starts with `# Title`; the paragraphs that follow it are the answer under the
-  title, those that follow `## Abstract` are the abstract. The other `##` headings are the numbered
-  sections. A heading may carry its number (`## 2 Data`); it is checked and not printed twice.
+- The first cell starts with `# Title`; the paragraph that follows it is the answer under the
+  title, further ones say whose work this is and of which run, and those that follow `## Abstract`
+  are the abstract. An output with `{"date": "2026-11-30"}` in its metadata dates the PDF. The other
+  `##` headings are the numbered sections; those that start with `Appendix: ` come last. A heading
+  may carry its number (`## 2 Data`); it is checked and not printed twice.
 - A figure is an output with metadata `{"figure": {"label": "fig-3", "path":
   "figures/synthetic/fig03.png", "caption": "Markdown", "alt": "what is seen", "width": 0.8}}`: path
   below `figures_root`, width a share of the text's (if left out: a drawing's own, else 1). Its
-  number is the one in its label: `fig-3` is Figure 3 and `fig-a1` is Figure A1, wherever the page
-  has room for it. Of figures that follow each other with a width of at most 0.5, two stand side by
-  side.
+  number is the one in its label: `fig-3` is Figure 3 and `fig-a1` is Figure A1. They stand in the
+  order of their numbers, wherever a page of their section has room for them, and a sentence refers
+  to each. Of figures that follow each other with a width of at most 0.5, two stand side by side.
 - A table is a pipe table with a paragraph `Table: its caption` before or after it; a table without
   a caption has no number.
 - An anchor in front names what follows, in Jupyter and in the PDF: `<a id="tbl-models"></a>` before
@@ -39,6 +41,7 @@ import re
 import shutil
 import subprocess
 import unicodedata
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -58,7 +61,6 @@ from vaelib.support.paths import REPORT, ROOT
 NOTEBOOK_ONLY = "notebook-only"
 TEXT_INCHES = 5.9  # width of the text on the page
 DOTS_PER_INCH = 220  # of pictures in print
-TIMESTAMP = 946_684_800  # 1 January 2000: the PDF's date does not depend on when it was built
 
 # Markdown as Jupyter reads it (lists and headings need no blank line; ~, ^ and @ mean themselves),
 # with pandoc's table captions and fenced blocks.
@@ -99,7 +101,7 @@ class TypstExporter(MarkdownExporter):
                 pictures = Path(folder)
                 report.cells = report_cells(nb, root, pictures)
                 markdown, resources = super().from_notebook_node(report, resources, **kw)
-                return typeset(to_typst(markdown), pictures), resources
+                return typeset(to_typst(markdown), pictures, date_of_run(nb)), resources
         except ExportError as error:
             raise ExportError(f"{name}: {error}") from error
 
@@ -235,8 +237,18 @@ def _pandoc_reason(stderr: str) -> str:
     return f"{what}: {cause}" if cause else what
 
 
-def typeset(document: str, pictures: Path) -> bytes:
-    """The PDF of a Typst document whose pictures lie in this folder.
+def date_of_run(notebook: NotebookNode) -> date:
+    """The day that an output has in its metadata as `date`; the first of 2000 where none has."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            day = output.get("metadata", {}).get("date")
+            if day:
+                return date.fromisoformat(day)
+    return date(2000, 1, 1)
+
+
+def typeset(document: str, pictures: Path, day: date) -> bytes:
+    """The PDF of a Typst document whose pictures lie in this folder, dated as made on this day.
 
     Raises ExportError, also on Typst's warnings.
     """
@@ -246,9 +258,10 @@ def typeset(document: str, pictures: Path) -> bytes:
         ignore_system_fonts=True,
         sys_inputs={"references": (REPORT / "references.bib").read_text(encoding="utf-8")},
     )
+    timestamp = int(datetime.combine(day, time(), UTC).timestamp())  # not that of the build
     try:
         pdf, warnings = compiler.compile_with_warnings(
-            format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=TIMESTAMP
+            format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=timestamp
         )
     except typst.TypstError as error:
         raise ExportError(_typst_reason(error)) from error

@@ -52,6 +52,11 @@ FOUND: Columns = {
     "mixture": Column("found_mixture", ".2f", "higher"),
     "reconstructed": Column("found_reconstructed", ".2f", "higher"),
 }
+# What a printed page has room for, of PRIOR_GAP and FOUND.
+PLACES: Columns = {
+    heading: {**PRIOR_GAP, **FOUND}[heading]
+    for heading in ("variance", "KL", "Gaussian", "prior", "fitted", "mixture", "reconstructed")
+}
 FOUND_BY_SECOND: Columns = {
     heading: column._replace(measure=f"hog_{column.measure}")
     for heading, column in FOUND.items()

@@ -25,6 +25,14 @@ def text(template: str, **values: Any) -> None:
     display(Markdown(template.strip().format(**values)))
 
 
+def masthead(template: str, date: str, **values: Any) -> None:
+    """Show the paragraphs that stand below the title in the PDF, filled in as in `text`.
+
+    date: of the run, such as 2026-11-30; the PDF carries it.
+    """
+    display(Markdown(template.strip().format(**values)), metadata={"date": date})
+
+
 def picture(shown: Picture) -> None:
     """Show a picture in a notebook without writing a file."""
     display(preview(shown))

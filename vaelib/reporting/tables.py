@@ -2,11 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
+from vaelib.config import IMAGE_SHAPE
 from vaelib.evaluation.bootstrap import interval
 from vaelib.evaluation.lambda_optimum import PROGRAMS, beta_of_lambda, lambda_of_beta
 from vaelib.evaluation.verdicts import MeasuresByModel
+from vaelib.model import VAE, parameters
 from vaelib.reporting.columns import ARROWS, NORMS, Column, Columns, best
 from vaelib.reporting.notation import model_formula
 
@@ -17,6 +23,8 @@ RecordedInterval = Sequence[float | None]
 
 # Every measure of every model, as numbers.json keeps it: by model, then by measure.
 Numbers = Mapping[str, Mapping[str, RecordedInterval]]
+
+NOT_MEASURED: RecordedInterval = (None, None, None)
 
 # How measures of groups and of attributes are named: "found Wearing_Hat" and so on.
 WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "found ", "found not ", "frequency "
@@ -50,13 +58,47 @@ def frequencies(measures: Mapping[str, RecordedInterval]) -> dict[str, list[floa
     }
 
 
+def layers_of_model(latent: int) -> tuple[Table, Table]:
+    """The layers of the encoder and of the decoder, as they run."""
+    network = VAE(latent)
+    encoder = layer_table(network.encoder, torch.zeros(1, *IMAGE_SHAPE))
+    return encoder, layer_table(network.decoder, torch.zeros(1, latent))
+
+
+def layer_table(network: nn.Module, example: Tensor) -> Table:
+    """The layers with weights of a network, in the order in which they run on an example.
+
+    example: an input of one image or latent, (1, ...).
+    """
+    rows: list[list[str]] = []
+
+    def note(layer: nn.Module, _: object, output: Tensor) -> None:
+        shape = " × ".join(str(size) for size in output.shape[1:])
+        if isinstance(layer, nn.Linear):
+            kind, sizes, kernel, stride = "linear", (layer.in_features, layer.out_features), "", ""
+        else:
+            assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+            kind = "convolution" if isinstance(layer, nn.Conv2d) else "transposed convolution"
+            sizes = (layer.in_channels, layer.out_channels)
+            kernel, stride = (str(size[0]) for size in (layer.kernel_size, layer.stride))
+        features = f"{sizes[0]} → {sizes[1]}"
+        rows.append([kind, features, kernel, stride, shape, f"{parameters(layer):,}"])
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                hooks.enter_context(layer.register_forward_hook(note))
+        network(example)
+    return ["layer", "features", "kernel", "stride", "output", "parameters"], rows
+
+
 def measure_table(
     numbers: Numbers, columns: Columns, real: Mapping[str, RecordedInterval] | None = None
 ) -> Table:
     """A row for each model, a column for each measure that every model has.
 
-    The best value of a column is bold, where higher or lower is better. real: the same measures of
-    real faces, as a first row that competes with none.
+    The best value of a column is bold, where one is better than another. real: those measures that
+    real faces have too, as a first row that competes with none.
     """
     shared = {
         heading: column
@@ -65,7 +107,9 @@ def measure_table(
     }
     rows = []
     if real is not None:
-        cells = [_plus_minus(real[column.measure], column.style) for column in shared.values()]
+        found = [real.get(column.measure, NOT_MEASURED) for column in shared.values()]
+        styles = [column.style for column in shared.values()]
+        cells = [_plus_minus(*cell) for cell in zip(found, styles, strict=True)]
         rows.append(["real faces", *cells])
     for model, measures in numbers.items():
         cells = []
@@ -107,10 +151,12 @@ def group_table(numbers: Numbers) -> Table:
     return ["group", *map(model_formula, numbers)], rows
 
 
-def norm_table(numbers: Numbers, colours: Numbers) -> Table:
+def norm_table(
+    numbers: Numbers, colours: Numbers, real: Mapping[str, RecordedInterval] | None = None
+) -> Table:
     """Errors and colours of reconstructions, and distance and variety of draws, by norm."""
     both = {norm: {**colours[norm], **measures} for norm, measures in numbers.items()}
-    header, rows = measure_table(both, NORMS)
+    header, rows = measure_table(both, NORMS, real)
     return ["", *header[1:]], rows
 
 

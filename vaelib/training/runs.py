@@ -9,11 +9,12 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -94,6 +95,25 @@ def same_weights(first: Run, second: Run) -> bool:
     return weights.keys() == others.keys() and all(
         torch.equal(weights[name], others[name]) for name in weights
     )
+
+
+def training_record(runs: Iterable[Run]) -> dict[str, Any]:
+    """What it took to train these runs, as numbers.json keeps it.
+
+    models, images and seconds, all together; the date of the last; the processors, versions and
+    commits, each once.
+    """
+    runs = list(runs)
+    environments = [json.loads((run.folder / ENVIRONMENT).read_text("utf-8")) for run in runs]
+    last = max((run.folder / FINISHED).stat().st_mtime for run in runs)
+    kinds = ("device", "python", "torch", "system", "commit")
+    return {
+        "models": len(runs),
+        "images": sum(run.experiment.budget for run in runs),
+        "seconds": round(sum(run.history[-1].seconds for run in runs)),
+        "date": datetime.fromtimestamp(last, UTC).date().isoformat(),
+        **{kind: sorted({environment[kind] for environment in environments}) for kind in kinds},
+    }
 
 
 def finish(
