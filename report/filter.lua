@@ -92,6 +92,8 @@ local function take_appendices(doc)
     if block.t == "Header" and text_of(block):match("^Appendix: ") then
       local words = text_of(block):gsub("^Appendix: (.)", string.upper)
       block.content = pandoc.Inlines(words)
+      -- pandoc ends the line of a heading in the metadata only if it has a label
+      if block.identifier == "" then block.identifier = "sec-" .. words:lower():gsub("%W+", "-") end
     end
     return block
   end)
@@ -136,7 +138,9 @@ local function take_labels(blocks)
         sentences = true
         return { column[1], SENTENCES }
       end)
-      if sentences then block.attributes["typst:inset"] = "(x: 4pt, y: 3.4pt)" end
+      if sentences or #block.colspecs > 5 then
+        block.attributes["typst:inset"] = "(x: 4pt, y: 3.4pt)"
+      end
       block.identifier = label or block.identifier
       if block.identifier ~= "" then
         declare(block.identifier, "tbl", "a table")
@@ -160,12 +164,12 @@ local function set_figure(div)
   if not number then
     refuse("the figure label '%s' has no number; it must look like fig-3 or fig-a1", label)
   end
-  local opening = ("#report-figure(%s, %s, width: %s, placement: %s, alt: %s)["):format(
+  local opening = ("#report-figure(%s, %s, width: %s, alt: %s)["):format(
     quoted("/" .. div.attributes.path), quoted(number:upper()), div.attributes.width,
-    div.attributes.placement or "auto", quoted(div.attributes.alt))
+    quoted(div.attributes.alt))
   local caption = pandoc.Inlines { typst(opening) }
   caption:extend(pandoc.utils.blocks_to_inlines(div.content))
-  caption:insert(typst("] <" .. label .. ">"))
+  caption:insert(typst("#end-mark] <" .. label .. ">"))
   return pandoc.Plain(caption)
 end
 
@@ -181,10 +185,9 @@ local function pair_figures(blocks)
   while i <= #blocks do
     if is_half(blocks[i]) and is_half(blocks[i + 1]) then
       local pair = { blocks[i], blocks[i + 1] }
-      for _, figure in ipairs(pair) do
-        figure.attributes.width, figure.attributes.placement = "100%", "none"
-      end
-      kept:insert(pandoc.Div(pair, pandoc.Attr("", { "figure-row" })))
+      for _, figure in ipairs(pair) do figure.attributes.width = "100%" end
+      local name = { name = pair[1].identifier }
+      kept:insert(pandoc.Div(pair, pandoc.Attr("", { "figure-row" }, name)))
       i = i + 2
     else
       kept:insert(blocks[i])
@@ -195,7 +198,7 @@ local function pair_figures(blocks)
 end
 
 local function set_figure_row(div)
-  local row = pandoc.Inlines { typst("#figure-row[") }
+  local row = pandoc.Inlines { typst("#figure-row(" .. quoted(div.attributes.name) .. ")[") }
   row:extend(div.content[1].content)
   row:insert(typst("]["))
   row:extend(div.content[2].content)
@@ -371,9 +374,61 @@ local function check_raw(raw)
   refuse("'%s' is raw %s, which cannot be set", raw.text, raw.format:upper())
 end
 
+-- What belongs together is not torn apart at the end of a line: a number and its interval, a heading
+-- and its arrow.
+local tied = { ["±"] = true, ["↑"] = true, ["↓"] = true, ["→"] = true }
+
+local function tie(inlines)
+  for i = 2, #inlines - 1 do
+    local before, after = inlines[i - 1], inlines[i + 1]
+    if inlines[i].t == "Space" and ((before.t == "Str" and tied[before.text])
+        or (after.t == "Str" and tied[after.text])) then
+      inlines[i] = pandoc.Str("\u{a0}")
+    end
+  end
+  return inlines
+end
+
 -- Typst prints "-0.1" with a minus sign, but not after a bracket.
 local function set_minus(str)
   return pandoc.Str((str.text:gsub("^%(%-(%d)", "(\u{2212}%1")))
+end
+
+-- Marks the end of each paragraph, list and table, so that gaps can be seen.
+local function mark_end(block)
+  local mark = typst("#end-mark")
+  if block.t == "Para" or block.t == "Plain" then
+    local last = block.content[#block.content]
+    local is_formula = last.t == "Math" and last.mathtype == "DisplayMath"
+    if not is_formula then block.content:insert(mark) end
+  elseif block.t == "BulletList" or block.t == "OrderedList" then
+    local items = block.content
+    local last = items[#items]
+    last[#last] = mark_end(last[#last])
+    block.content = items
+  elseif block.t == "Table" then
+    local body = block.bodies[#block.bodies].body
+    local cells = body[#body].cells
+    cells[#cells].contents:insert(pandoc.Plain { mark })
+  end
+  return block
+end
+
+-- Tables of more rows than this may be split over pages, with their heads.
+local LONG = 16
+
+local function split_long_tables(blocks)
+  local kept = pandoc.Blocks {}
+  for _, block in ipairs(blocks) do
+    if block.t == "Table" and #block.bodies[1].body > LONG then
+      kept:insert(pandoc.RawBlock("typst", "#long-table["))
+      kept:insert(block)
+      kept:insert(pandoc.RawBlock("typst", "]"))
+    else
+      kept:insert(block)
+    end
+  end
+  return kept
 end
 
 local function set_document(doc)
@@ -381,8 +436,8 @@ local function set_document(doc)
   doc.blocks = take_labels(doc.blocks)
   check_order(doc.blocks)
   check_cited(doc)
+  doc.blocks = split_long_tables(pair_figures(doc.blocks):map(mark_end))
   take_appendices(doc)
-  doc.blocks = pair_figures(doc.blocks)
   return doc
 end
 
@@ -393,5 +448,6 @@ return {
   { Inlines = set_inlines },
   { Link = set_link },
   { RawInline = check_raw, RawBlock = check_raw },
+  { Inlines = tie },
   { Str = set_minus },
 }

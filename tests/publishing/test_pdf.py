@@ -1,6 +1,7 @@
 """A notebook becomes a PDF: what is printed, under which number, and what is refused."""
 
 import re
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ $$\\mathcal{L} = \\mathbb{E}_{q_\\phi(z \\mid x)}\\!\\left[\\log p_\\theta(x \\m
 - \\operatorname{KL}\\!\\left(q_\\phi(z \\mid x) \\,\\|\\, p(z)\\right)$$
 
 which [Equation 1](#eq-elbo) of [Section 1](#sec-loss) says, [Figure 3](#fig-3) shows, beside
-[Figure A1](#fig-a1), and [Table 1](#tbl-models) counts. An unlabelled one has no number:
+[Figure A1](#fig-a1) and [Figure 4](#fig-4), and [Table 1](#tbl-models) counts. An unlabelled one
+has no number:
 
 $$\\begin{aligned} a &= \\tfrac{1}{2} \\sum_{i=1}^{D} \\mu_i^2 \\\\ &\\geq 0 \\end{aligned}$$
 
@@ -57,6 +59,8 @@ The models were drawn so:
 - as a list without a blank line,
 - with `code`, "quotes" and a [page](https://arxiv.org), or [another notebook](02_training.ipynb).
 """
+
+ONE_FIGURE = "# Title\n\n## Text\n\n[Figure 1](#fig-1) is all there is."
 
 ALT = 'Thirty-two faces, "drawn" by \\ a model.'
 
@@ -78,13 +82,13 @@ def markdown_output(text: str, **metadata: Any) -> NotebookNode:
 
 
 def a_report() -> NotebookNode:
-    """A notebook with one of everything; Figure A1 comes before Figures 4 and 3."""
+    """A notebook with one of everything; Figure A1 comes before Figures 3 and 4."""
     outputs = [
         new_output("stream", name="stdout", text="a printed stream"),
         new_output("execute_result", data={"text/plain": "a plain representation"}),
         figure_output("fig-a1", "figures/wide.png", "A small one.", width=0.4),
-        figure_output("fig-4", "figures/wide.png", "The later one, shown early."),
         figure_output("fig-3", "figures/wide.png", "Faces, at $\\lambda = 1$ and *enlarged*."),
+        figure_output("fig-4", "figures/wide.png", "The later one."),
         markdown_output("**Figure 3.** A caption for Jupyter.", notebook_only=True),
         markdown_output("The error is **0.05** by the numbers file."),
     ]
@@ -146,12 +150,27 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return words(export(a_report(), with_figure(tmp_path_factory.mktemp("printed"))))
 
 
-def test_figures_are_numbered_by_their_labels_in_whatever_order_they_come(printed: str) -> None:
+def test_figures_are_numbered_by_their_labels(printed: str) -> None:
     assert re.findall(r"Figure (A?\d+)\. (\w+)", printed) == [
         ("A1", "A"),
-        ("4", "The"),
         ("3", "Faces"),
+        ("4", "The"),
     ]
+
+
+def test_figures_out_of_order_are_refused(folder: Path) -> None:
+    notebook = a_report()
+    outputs = notebook.cells[2].outputs
+    outputs[3], outputs[4] = outputs[4], outputs[3]
+    assert "fig-3 stands behind fig-4" in refusal(notebook, folder)
+
+
+def test_what_no_sentence_refers_to_is_refused(folder: Path) -> None:
+    notebook = a_report()
+    notebook.cells[2].outputs.append(figure_output("fig-9", "figures/wide.png", "Alone."))
+    assert "no sentence refers to fig-9" in refusal(notebook, folder)
+    table = '<a id="tbl-alone"></a>\n\n| a |\n|---|\n| 1 |\n\nTable: Alone.'
+    assert "no sentence refers to tbl-alone" in refusal(with_text(table), folder)
 
 
 def alternative_texts(pdf: Path) -> list[str]:
@@ -184,6 +203,7 @@ def test_figures_of_half_the_width_stand_side_by_side(folder: Path) -> None:
         for number in (5, 6)
     ]
     notebook.cells[2].outputs += pair
+    notebook.cells[3].source += "\n\nBoth [Figure 5](#fig-5) and [Figure 6](#fig-6)."
     lines: dict[str, float] = {}
     for page in PdfReader(export(notebook, folder)).pages:
         page.extract_text(
@@ -196,7 +216,7 @@ def test_figures_of_half_the_width_stand_side_by_side(folder: Path) -> None:
 
 def test_a_width_is_a_share_of_the_text(folder: Path) -> None:
     def image_width(share: float) -> float:
-        notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+        notebook = new_notebook(cells=[new_markdown_cell(ONE_FIGURE), new_code_cell("")])
         notebook.cells[1].outputs = [
             figure_output("fig-1", "figures/wide.png", "Noise.", width=share)
         ]
@@ -218,7 +238,7 @@ DRAWING = """<svg xmlns="http://www.w3.org/2000/svg" width="212.4pt" height="72p
 
 def test_a_drawing_is_printed_as_one_in_its_own_size(folder: Path) -> None:
     (folder / "figures" / "chart.svg").write_text(DRAWING)
-    notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+    notebook = new_notebook(cells=[new_markdown_cell(ONE_FIGURE), new_code_cell("")])
     notebook.cells[1].outputs = [figure_output("fig-1", "figures/chart.svg", "Lines.")]
     pdf = export(notebook, folder)
     [page] = PdfReader(pdf).pages
@@ -231,11 +251,76 @@ def test_a_drawing_is_printed_as_one_in_its_own_size(folder: Path) -> None:
 def test_a_picture_is_printed_no_finer_than_print_needs(folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(folder / "figures" / "wide.png")
-    notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("")])
+    notebook = new_notebook(cells=[new_markdown_cell(ONE_FIGURE), new_code_cell("")])
     notebook.cells[1].outputs = [figure_output("fig-1", "figures/wide.png", "Noise.", width=0.5)]
     (picture,) = PdfReader(export(notebook, folder)).pages[0].images
     assert picture.image is not None
     assert picture.image.width == 649  # half of 5.9 inches at 220 dots per inch
+
+
+def test_the_masthead_stands_above_the_abstract_and_dates_the_pdf(folder: Path) -> None:
+    notebook = a_report()
+    lines = markdown_output("After somebody else.\n\nSeed 3, of the last of November.")
+    lines.metadata["date"] = "2026-11-30"
+    notebook.cells.insert(1, new_code_cell("", outputs=[lines]))
+    notebook.cells[0].source, abstract = FRONT.split("## Abstract")
+    notebook.cells.insert(2, new_markdown_cell("## Abstract" + abstract))
+    pdf = export(notebook, folder)
+    text = words(pdf)
+    assert text.index("After somebody") < text.index("Seed 3") < text.index("Abstract")
+    created = PdfReader(pdf).metadata
+    assert created is not None
+    assert created.creation_date == datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def test_appendices_come_after_the_references_under_letters(folder: Path) -> None:
+    notebook = with_text(
+        "## Appendix: what was planned\n\nAll of it.\n\n## Appendix: a checklist\n\nDone."
+    )
+    text = words(export(notebook, folder))
+    after = text[text.index("References") :]
+    assert "A What was planned All of it." in after
+    assert "B A checklist Done." in after
+
+
+def test_a_long_table_goes_on_on_the_next_page_under_its_head(folder: Path) -> None:
+    rows = "".join(f"| row {number} | {number} |\n" for number in range(80))
+    notebook = with_text(f"| name | count |\n|:---|---:|\n{rows}")
+    pages = [page.extract_text() for page in PdfReader(export(notebook, folder)).pages]
+    with_rows = [text for text in pages if re.search(r"row \d", text)]
+    assert len(with_rows) > 1
+    assert all("name" in text and "count" in text for text in with_rows)
+
+
+def filler(words_in_all: int) -> str:
+    return "\n\n".join("word " * 60 for _ in range(words_in_all // 60))
+
+
+def test_text_fills_the_page_before_a_figure_that_does_not_fit(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "figures" / "tall.png")
+    figure = figure_output("fig-1", "figures/tall.png", "A tall one.", width=0.8)
+    first = f"# Title\n\n## Text\n\nBefore [Figure 1](#fig-1).\n\n{filler(480)}"
+    cells = [
+        new_markdown_cell(first),
+        new_code_cell("", outputs=[figure]),
+        new_markdown_cell(f"First behind.\n\n{filler(600)}\n\n## Next\n\nThe end."),
+    ]
+    pages = PdfReader(export(new_notebook(cells=cells), folder)).pages
+    assert "First behind" in pages[0].extract_text()
+    assert "A tall one" not in pages[0].extract_text()
+    assert pages[1].extract_text().index("A tall one") < 200  # at the top
+
+
+def test_a_figure_stays_in_its_section(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "figures" / "tall.png")
+    figure = figure_output("fig-1", "figures/tall.png", "A tall one.", width=0.8)
+    first = f"# Title\n\n## Text\n\nBefore [Figure 1](#fig-1).\n\n{filler(480)}"
+    cells = [new_markdown_cell(first), new_code_cell("", outputs=[figure])]
+    cells.append(new_markdown_cell("## Next\n\nThe end."))
+    text = words(export(new_notebook(cells=cells), folder))
+    assert text.index("A tall one") < text.index("The end")
 
 
 def test_what_is_for_jupyter_alone_is_not_printed(printed: str) -> None:
@@ -269,7 +354,8 @@ def test_only_the_labelled_equation_is_numbered(printed: str) -> None:
 
 def test_references_keep_the_words_that_were_typed(printed: str) -> None:
     assert (
-        "which Equation 1 of Section 1 says, Figure 3 shows, beside Figure A1, and Table 1 counts"
+        "which Equation 1 of Section 1 says, Figure 3 shows, beside Figure A1 and Figure 4, and"
+        " Table 1 counts"
     ) in printed
 
 
@@ -300,7 +386,7 @@ def test_cited_works_and_no_others_are_in_the_bibliography(printed: str) -> None
 
 def test_every_work_of_the_bibliography_can_be_cited(folder: Path) -> None:
     keys = re.findall(r"^@\w+\{(\w+),", (REPORT / "references.bib").read_text(), re.MULTILINE)
-    assert len(keys) == 21
+    assert len(keys) > 25
     names = {
         "kingma2014": "Kingma and Welling, 2014",
         "rezende2014": "Rezende et al., 2014",
@@ -321,6 +407,14 @@ def test_every_work_of_the_bibliography_can_be_cited(folder: Path) -> None:
         "viola2001": "Viola and Jones, 2001",
         "dalal2005": "Dalal and Triggs, 2005",
         "efron1993": "Efron and Tibshirani, 1993",
+        "alemi2018": "Alemi et al., 2018",
+        "rosca2018": "Rosca et al., 2018",
+        "tomczak2018": "Tomczak and Welling, 2018",
+        "dai2019": "Dai and Wipf, 2019",
+        "heusel2017": "Heusel et al., 2017",
+        "holm1979": "Holm, 1979",
+        "buolamwini2018": "Buolamwini and Gebru, 2018",
+        "pineau2021": "Pineau et al., 2021",
         "hoffman2016": "Hoffman and Johnson, 2016",
         "ghosh2020": "Ghosh et al., 2020",
     }
@@ -362,7 +456,7 @@ def test_nbconvert_can_use_the_exporter(folder: Path) -> None:
         ("The sum $\\undefinedmacro{x}$.", ["undefinedmacro"]),
         ("$$a = b \\tag{3}$$", ["\\tag", "a = b"]),
         (f"$${' + '.join(['a b c d'] * 20)}$$", ["a b c d", "cm wide"]),
-        ("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 80, ["a table is", "cm high"]),
+        ("| a | b |\n|---|---|\n" + f"| 1 | {'word ' * 90} |\n" * 15, ["a table is", "cm high"]),
         ("A smile: \N{GRINNING FACE}", ["\N{GRINNING FACE}", "GRINNING FACE", "A smile"]),
         ("A face: \N{CJK UNIFIED IDEOGRAPH-9854}", ["\N{CJK UNIFIED IDEOGRAPH-9854}"]),
         ("Some <b>bold</b> HTML", ["<b>", "HTML"]),
@@ -382,7 +476,7 @@ def test_text_that_cannot_be_printed_as_meant_is_refused(
     [
         (new_output("error", ename="ValueError", evalue="boom"), ["ValueError: boom"]),
         (figure_output("fig-5", "figures/gone.png", "x"), ["fig-5", "figures/gone.png"]),
-        (figure_output("fig-3", "figures/wide.png", "x"), ["fig-3", "twice"]),
+        (figure_output("fig-4", "figures/wide.png", "x"), ["fig-4", "twice"]),
         (figure_output("fig-loss", "figures/wide.png", "x"), ["fig-loss"]),
         (figure_output("fig-5", "figures/wide.png", "x", width=2), ["fig-5", "width 2"]),
         (figure_output("fig-5", "figures/wide.png", ""), ["without", "caption", "fig-5"]),

@@ -40,20 +40,19 @@ character that no font of its own can print. The same input gives the same bytes
 import re
 import shutil
 import subprocess
-import unicodedata
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
 import pypandoc
-import typst
 from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
 from PIL import Image
 from traitlets import Unicode
 
+from vaelib.publishing.typesetting import TypesettingError, typeset
 from vaelib.support import files
 from vaelib.support.errors import InputError
 from vaelib.support.paths import REPORT, ROOT
@@ -102,7 +101,7 @@ class TypstExporter(MarkdownExporter):
                 report.cells = report_cells(nb, root, pictures)
                 markdown, resources = super().from_notebook_node(report, resources, **kw)
                 return typeset(to_typst(markdown), pictures, date_of_run(nb)), resources
-        except ExportError as error:
+        except (ExportError, TypesettingError) as error:
             raise ExportError(f"{name}: {error}") from error
 
 
@@ -245,43 +244,6 @@ def date_of_run(notebook: NotebookNode) -> date:
             if day:
                 return date.fromisoformat(day)
     return date(2000, 1, 1)
-
-
-def typeset(document: str, pictures: Path, day: date) -> bytes:
-    """The PDF of a Typst document whose pictures lie in this folder, dated as made on this day.
-
-    Raises ExportError, also on Typst's warnings.
-    """
-    compiler = typst.Compiler(
-        document.encode(),
-        root=pictures,
-        ignore_system_fonts=True,
-        sys_inputs={"references": (REPORT / "references.bib").read_text(encoding="utf-8")},
-    )
-    timestamp = int(datetime.combine(day, time(), UTC).timestamp())  # not that of the build
-    try:
-        pdf, warnings = compiler.compile_with_warnings(
-            format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=timestamp
-        )
-    except typst.TypstError as error:
-        raise ExportError(_typst_reason(error)) from error
-    if warnings:
-        raise ExportError(_one_line(warnings[0].message))
-    assert isinstance(pdf, bytes)  # one document, not one image a page
-    return pdf
-
-
-def _typst_reason(error: typst.TypstError) -> str:
-    """The line of Typst's complaint that says what is wrong and, for a character, where."""
-    reason = _one_line(error.message).removeprefix("panicked with: ")
-    if "could not be displayed" not in reason:
-        return reason
-    text = re.search(r'`"(.+?)"`', reason)
-    characters = text[1] if text else reason
-    names = ", ".join(unicodedata.name(char, f"U+{ord(char):04X}") for char in characters)
-    source_line = re.search(r"^\s*\d+ │ (.*)$", error.diagnostic, re.MULTILINE)
-    near = f", near: {source_line[1].strip()}" if source_line else ""
-    return f"no font of the report can print {characters} ({names}){near}"
 
 
 def _one_line(error: object) -> str:

@@ -186,7 +186,7 @@ def spectra(by_model: Mapping[str, Tensor]) -> Picture:
         ends.append(f"{model_text(name)} from {variances[0]:.3g} to {variances[-1]:.3g}")
     axes.axhline(1, color="#444444", linestyle=":", label="prior")
     axes.set(xlabel="principal axis", ylabel="variance of z", yscale="log")
-    _legend_above(figure, axes, columns=5)
+    _legend_above(figure, axes, columns=3)
     alt = f"Line chart of the variance of z along its principal axes: {', '.join(ends)}; prior 1."
     return _as_picture(figure, alt)
 
@@ -276,7 +276,7 @@ def frequencies(
         )
     axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
-    _legend_above(figure, axes, columns=5)
+    _legend_above(figure, axes, columns=3)
     rare = [
         f"{sum(intervals[name][0] < truth[name] / 2 for name in attributes)}"
         f" for {model_text(model)}"

@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from vaelib.reporting.picture import Picture
 ENLARGEMENT = 3  # a pixel of a face is printed as a square of 3 x 3, with sharp edges
 GAP = 1  # white pixels between faces, before they are enlarged
 SET_APART = 4  # the same between the ends of an interpolation and what lies between them
+POWERS = dict(zip("⁻·⁰¹²³⁴⁵⁶⁷⁸⁹", "−.0123456789", strict=True))  # as they are drawn, raised
+POWER_SIZE, POWER_RISE = 0.68, 0.38  # shares of the font's size
 NAME_WIDTH, NAME_FONT_SIZE = 310, 38  # pixels: of the name beside a row of faces
 
 
@@ -53,9 +56,9 @@ def labelled_rows(rows: Mapping[str, Tensor], subject: str) -> Picture:
     row_height = grids[0].height + ENLARGEMENT * GAP
     size = (NAME_WIDTH + max(grid.width for grid in grids), row_height * len(grids))
     picture = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(_serif_font(), NAME_FONT_SIZE)
+    draw = ImageDraw.Draw(picture)
     for index, (name, grid) in enumerate(zip(rows, grids, strict=True)):
-        draw.text((0, (index + 0.5) * row_height), model_text(name), "black", font, anchor="lm")
+        _write(draw, model_text(name), (index + 0.5) * row_height)
         picture.paste(grid, (NAME_WIDTH, index * row_height))
     names = ", ".join(model_text(name) for name in rows)
     return Picture(picture, f"{_capitalised(subject)}. Rows from the top: {names}.")
@@ -79,13 +82,26 @@ def interpolation_grid(images: Tensor, subject: str) -> Picture:
     return Picture(picture, f"{_capitalised(subject)}: {layout}, the ends of each set apart.")
 
 
+def _write(draw: ImageDraw.ImageDraw, name: str, middle: float) -> None:
+    """Write a name from the left edge on, around this height; the font has no superscripts."""
+    left = 0.0
+    for place, part in enumerate(re.split(f"([{''.join(POWERS)}]+)", name)):
+        is_power = place % 2 == 1
+        words = "".join(POWERS[sign] for sign in part) if is_power else part
+        font = _serif_font(round(POWER_SIZE * NAME_FONT_SIZE) if is_power else NAME_FONT_SIZE)
+        baseline = middle + NAME_FONT_SIZE * (0.3 - (POWER_RISE if is_power else 0))
+        draw.text((left, baseline), words, "black", font, anchor="ls")
+        left += font.getlength(words)
+
+
 @functools.cache
-def _serif_font() -> str:
+def _serif_font(size: int) -> ImageFont.FreeTypeFont:
     """The font that charts are drawn with; found without loading the library that brings it."""
     spec = importlib.util.find_spec("matplotlib")
     assert spec is not None
     assert spec.origin is not None
-    return str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "STIXGeneral.ttf")
+    fonts = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return ImageFont.truetype(str(fonts / "STIXGeneral.ttf"), size)
 
 
 def _capitalised(sentence: str) -> str:

@@ -32,6 +32,13 @@ def _other_than_lambda(experiment: Experiment) -> str:
     return ""
 
 
+def with_formulas(words: str) -> str:
+    r"""Words that name lambdas in plain text, with formulas in place: 1e-3 becomes $10^{-3}$."""
+    words = re.sub(r"\blambda 1e-(\d)", r"$\\lambda = 10^{-\1}$", words)
+    words = re.sub(r"\b1e-(\d)", r"$10^{-\1}$", words)
+    return re.sub(r"\blambda\b(?! =)", r"$\\lambda$", words)
+
+
 def scientific(value: float) -> str:
     r"""A number as a formula in TeX, such as 1.1 \times 10^{-5}."""
     digits, exponent = f"{value:.1e}".split("e")

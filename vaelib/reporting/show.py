@@ -30,7 +30,8 @@ def masthead(template: str, date: str, **values: Any) -> None:
 
     date: of the run, such as 2026-11-30; the PDF carries it.
     """
-    display(Markdown(template.strip().format(**values)), metadata={"date": date})
+    words = template.strip().format(date=date, **values)
+    display(Markdown(words), metadata={"date": date})
 
 
 def picture(shown: Picture) -> None:

@@ -14,7 +14,7 @@ from vaelib.evaluation.lambda_optimum import PROGRAMS, beta_of_lambda, lambda_of
 from vaelib.evaluation.verdicts import MeasuresByModel
 from vaelib.model import VAE, parameters
 from vaelib.reporting.columns import ARROWS, NORMS, Column, Columns, best
-from vaelib.reporting.notation import model_formula
+from vaelib.reporting.notation import model_formula, with_formulas
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -166,7 +166,8 @@ def verdict_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
     for name, claim in claims.items():
         holding = sum(part["verdict"] == "holds" for part in claim["parts"])
         parts = f"{holding} of {len(claim['parts'])}"
-        rows.append([name, claim["claim"], parts, _in_short(claim["verdict"])])
+        claimed = with_formulas(claim["claim"])
+        rows.append([name, claimed, parts, _in_short(claim["verdict"])])
     return ["", "claim", "parts that hold", "verdict"], rows
 
 
@@ -182,7 +183,7 @@ def part_table(claims: Mapping[str, Mapping[str, Any]]) -> Table:
             verdict = _in_short(part["verdict"])
             if part.get("detectors_disagree"):
                 verdict += "*"
-            rows.append([name, part["measure"], effect, part["limit"], verdict])
+            rows.append([name, with_formulas(part["measure"]), effect, part["limit"], verdict])
     return ["", "what is measured", "effect", "holds if", "verdict"], rows
 
 
@@ -191,7 +192,7 @@ def second_opinions(claims: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = [
         [
             name,
-            part["measure"],
+            with_formulas(part["measure"]),
             _from_to([part["effect"], *part["interval"]]),
             _from_to([part["second_effect"], *part["second_interval"]]),
         ]
