@@ -1,21 +1,12 @@
--- Pandoc filter between the report's Markdown and Typst: title and abstract, labels, figures,
--- references and citations. vaelib/publishing/pdf.py says what the notebook may hold.
--- What cannot be set stops the build with one line.
+-- Pandoc filter for the report's Markdown: title and abstract, labels, figures, references and
+-- citations. vaelib/publishing/cells.py says what the notebook may hold; typst.lua and html.lua write
+-- what is found here. What cannot be set stops the build with one line.
 
--- Of the text's width, what a table's column of sentences gets; one that asks for less has none.
-local SENTENCES = 0.4
+local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
+local writer = dofile(pandoc.path.join { folder, FORMAT .. ".lua" })
 
 local function refuse(message, ...)
   error((message:format(...):gsub("%s+", " ")), 0)
-end
-
-local function typst(code)
-  return pandoc.RawInline("typst", code)
-end
-
--- A Typst string literal.
-local function quoted(text)
-  return '"' .. text:gsub('[\\"]', "\\%0"):gsub("%s+", " ") .. '"'
 end
 
 -- The words without marks; pandoc ties "et al." to what follows.
@@ -79,46 +70,57 @@ local function take_front_matter(doc)
   end
 end
 
--- The appendices: from the first heading that says so to the end.
-
-local function take_appendices(doc)
-  local _, index = doc.blocks:find_if(function(block)
-    return block.t == "Header" and text_of(block):match("^Appendix: ")
-  end)
-  if not index then return end
-  local appendices = pandoc.Blocks {}
-  while doc.blocks[index] do appendices:insert(doc.blocks:remove(index)) end
-  doc.meta.appendix = appendices:map(function(block)
-    if block.t == "Header" and text_of(block):match("^Appendix: ") then
-      local words = text_of(block):gsub("^Appendix: (.)", string.upper)
-      block.content = pandoc.Inlines(words)
-      -- pandoc ends the line of a heading in the metadata only if it has a label
-      if block.identifier == "" then block.identifier = "sec-" .. words:lower():gsub("%W+", "-") end
-    end
-    return block
-  end)
-end
-
 -- Headings: ## is a section. A number typed before the words must be the one that is printed.
 
 local counts = { 0, 0, 0, 0, 0, 0 }
+local numbers = {} -- of headings, tables and equations, by label
+local in_appendix = false
+
+local function heading_number(level)
+  local parts = { table.unpack(counts, 1, level) }
+  if in_appendix then parts[1] = string.char(64 + parts[1]) end
+  return table.concat(parts, ".")
+end
 
 local function set_heading(header)
   local level = header.level - 1
   if level == 0 then refuse("there is a second '# Title': '%s'", text_of(header)) end
   header.level = level
+  local words = text_of(header)
+  if words:match("^Appendix: ") then
+    header.content = pandoc.Inlines((words:gsub("^Appendix: (.)", string.upper)))
+    if not in_appendix then
+      in_appendix, counts = true, { 0, 0, 0, 0, 0, 0 }
+      header.classes:insert("first-appendix")
+    end
+  end
   counts[level] = counts[level] + 1
   for deeper = level + 1, 6 do counts[deeper] = 0 end
+  header.attributes.number = heading_number(level)
   local first = header.content[1]
   local typed = first and first.t == "Str" and first.text:match("^(%d[%d%.]*)$")
   if typed then
     typed = typed:gsub("%.$", "")
-    local printed = table.concat(counts, ".", 1, level)
+    local printed = heading_number(level)
     if typed ~= printed then
       refuse("the heading '%s' is numbered %s by hand; it is %s", text_of(header), typed, printed)
     end
-    header.content = { table.unpack(header.content, 3) }
+    header.content = pandoc.Inlines { table.unpack(header.content, 3) }
   end
+end
+
+local tables = 0
+
+local function set_table(block, label)
+  block.identifier = label or block.identifier
+  local is_numbered = #block.caption.long > 0
+  if is_numbered then tables = tables + 1 end
+  if block.identifier ~= "" then
+    declare(block.identifier, "tbl", "a table")
+    if not is_numbered then refuse("%s has no caption", block.identifier) end
+    numbers[block.identifier] = tostring(tables)
+  end
+  block.attributes.number = is_numbered and tostring(tables) or nil
 end
 
 local function take_labels(blocks)
@@ -127,25 +129,11 @@ local function take_labels(blocks)
     local anchor = lone_anchor(block)
     if block.t == "Header" then
       set_heading(block)
-      block.identifier = label or block.identifier
-      if block.identifier ~= "" then declare(block.identifier, "sec", "a heading") end
+      local slug = "sec-" .. text_of(block):lower():gsub("[^%w]+", "-"):gsub("%-$", "")
+      block.identifier = declare(label or slug, "sec", "a heading")
+      numbers[block.identifier] = block.attributes.number
     elseif block.t == "Table" then
-      -- Typst fits the columns to their words, and does it well unless one of them holds sentences;
-      -- pandoc would to the dashes in the Markdown, which say which one does
-      local sentences = false
-      block.colspecs = block.colspecs:map(function(column)
-        if (column[2] or 0) < SENTENCES then return { column[1] } end
-        sentences = true
-        return { column[1], SENTENCES }
-      end)
-      if sentences or #block.colspecs > 5 then
-        block.attributes["typst:inset"] = "(x: 4pt, y: 3.4pt)"
-      end
-      block.identifier = label or block.identifier
-      if block.identifier ~= "" then
-        declare(block.identifier, "tbl", "a table")
-        if #block.caption.long == 0 then refuse("%s has no caption", block.identifier) end
-      end
+      set_table(block, label)
     elseif label then
       refuse("the anchor '%s' stands before neither a heading nor a table", label)
     end
@@ -158,19 +146,28 @@ end
 
 -- Figures: the number is the one in the label.
 
-local function set_figure(div)
-  local label = declare(div.identifier, "fig", "a figure")
-  local number = label:match("^fig%-(%a?%d+)$")
-  if not number then
-    refuse("the figure label '%s' has no number; it must look like fig-3 or fig-a1", label)
+local function label_figures(blocks)
+  for _, block in ipairs(blocks) do
+    if block.t == "Div" and block.classes:includes("figure") then
+      local label = declare(block.identifier, "fig", "a figure")
+      local number = label:match("^fig%-(%a?%d+)$")
+      if not number then
+        refuse("the figure label '%s' has no number; it must look like fig-3 or fig-a1", label)
+      end
+      numbers[label] = number:upper()
+      block.attributes.number = number:upper()
+    end
   end
-  local opening = ("#report-figure(%s, %s, width: %s, alt: %s)["):format(
-    quoted("/" .. div.attributes.path), quoted(number:upper()), div.attributes.width,
-    quoted(div.attributes.alt))
-  local caption = pandoc.Inlines { typst(opening) }
-  caption:extend(pandoc.utils.blocks_to_inlines(div.content))
-  caption:insert(typst("#end-mark] <" .. label .. ">"))
-  return pandoc.Plain(caption)
+end
+
+-- The appendices: from the first of them to the end. They come after the bibliography.
+local function take_appendices(doc)
+  local _, index = doc.blocks:find_if(function(block)
+    return block.t == "Header" and block.classes:includes("first-appendix")
+  end)
+  if not index then return end
+  doc.meta.appendix = pandoc.Blocks {}
+  while doc.blocks[index] do doc.meta.appendix:insert(doc.blocks:remove(index)) end
 end
 
 -- Figures of at most half the width that follow each other stand side by side, two in a row.
@@ -195,15 +192,6 @@ local function pair_figures(blocks)
     end
   end
   return kept
-end
-
-local function set_figure_row(div)
-  local row = pandoc.Inlines { typst("#figure-row(" .. quoted(div.attributes.name) .. ")[") }
-  row:extend(div.content[1].content)
-  row:insert(typst("]["))
-  row:extend(div.content[2].content)
-  row:insert(typst("]"))
-  return pandoc.Plain(row)
 end
 
 -- Figures stand in the order of their numbers, 1 to 14 and A1 to A13 each by themselves.
@@ -236,22 +224,9 @@ local function check_cited(doc)
   }
 end
 
-local function set_div(div)
-  if div.classes:includes("figure") then return set_figure(div) end
-  if div.classes:includes("figure-row") then return set_figure_row(div) end
-end
-
--- Mathematics: pandoc's own translation, mended. It drops some macros without a word, rounds \;
--- to nothing and \! to a whole em, and writes an operator as a word, with spaces around it.
+-- Mathematics.
 
 local dropped = { "tag", "label", "color", "textcolor", "ref", "eqref" }
-
-local mends = {
-  { "#h%(0em%)", "thick" },
-  { " ?#h%(%-1em%)", "" }, -- Typst sets no space here that would have to be taken back
-  { '"([%a ]+)"', 'op("%1")' },
-  { 'upright%(op%(("[%a ]+")%)%)', "upright(%1)" },
-}
 
 local function set_math(math, label)
   for _, macro in ipairs(dropped) do
@@ -259,40 +234,32 @@ local function set_math(math, label)
       refuse("\\%s cannot be set, in the formula %s", macro, text_of(math))
     end
   end
-  local code = pandoc.write(pandoc.Pandoc { pandoc.Plain { math } }, "typst"):gsub("%s+$", "")
-  for _, mend in ipairs(mends) do
-    code = code:gsub(mend[1], mend[2])
-  end
-  local options = "alt: " .. quoted(math.text)
-  if label then
-    options = options .. ', numbering: "(1)"'
-    code = code .. " <" .. label .. ">"
-  end
-  return typst("#[#set math.equation(" .. options .. ");" .. code .. "];")
+  return writer.math(math, label, label and numbers[label])
 end
 
 -- References and citations.
 
 local function set_reference(link, label)
-  local numbers = {}
+  local typed = {}
   for number in text_of(link.content):gmatch("%f[%w]%u?%d+[%.%d]*") do
-    table.insert(numbers, (number:gsub("%.$", "")))
+    table.insert(typed, (number:gsub("%.$", "")))
   end
-  if #numbers > 1 then
+  if #typed > 1 then
     refuse("[%s](#%s) holds more than one number; link each by itself", text_of(link), label)
   end
-  local typed = numbers[1] and quoted(numbers[1]) or "none"
+  if not numbers[label] then refuse("there is nothing labelled '%s' to refer to", label) end
+  if typed[1] and typed[1] ~= numbers[label] then
+    refuse("a reference to '%s' says %s, but its number is %s", label, typed[1], numbers[label])
+  end
   local words = link.content:walk { Space = function() return pandoc.Str("\u{a0}") end }
-  words:insert(1, typst(("#reference(<%s>, %s)["):format(label, typed)))
-  words:insert(typst("];"))
-  return words
+  return writer.reference(words, label, numbers[label])
 end
 
 local function read_bibliography()
-  local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
   local file <close> = assert(io.open(pandoc.path.join { folder, "references.bib" }))
   local entries = {}
-  for _, entry in ipairs(pandoc.read(file:read("a"), "bibtex").meta.references) do
+  local references = pandoc.read(file:read("a"), "bibtex").meta.references
+  for _, entry in ipairs(references) do
     local names = entry.author:map(function(author) return text_of(author.family) end)
     local last = #names > 2 and " et al." or names[2] and " and " .. names[2] or ""
     entries[entry.id] = {
@@ -300,24 +267,23 @@ local function read_bibliography()
       year = entry.issued and text_of(entry.issued):sub(1, 4),
     }
   end
-  return entries
+  return entries, references
 end
 
-local bibliography
+local bibliography, references
+local cited_works = {}
 
 local function set_citation(link, key)
-  bibliography = bibliography or read_bibliography()
+  if not bibliography then bibliography, references = read_bibliography() end
   local entry = bibliography[key]
   if not entry then refuse("'%s' is not in references.bib", key) end
+  cited_works[key] = true
   local typed = text_of(link.content)
-  local cite = "#cite(<" .. key .. ">, form: %s);"
-  if typed == entry.names then return typst(cite:format('"author"')) end
+  if typed == entry.names then return writer.cite(link, key, "author") end
   if entry.year then
-    if typed == entry.names .. ", " .. entry.year then
-      return typst(cite:format('"author"') .. ", " .. cite:format('"year"'))
-    end
+    if typed == entry.names .. ", " .. entry.year then return writer.cite(link, key, "both") end
     if typed == ("%s (%s)"):format(entry.names, entry.year) then
-      return typst(cite:format('"prose"'))
+      return writer.cite(link, key, "prose")
     end
   end
   local right = entry.names .. (entry.year and ", " .. entry.year or "")
@@ -348,7 +314,25 @@ local function labelled_equation(inlines, index, label)
   if not (math and math.t == "Math" and math.mathtype == "DisplayMath") then
     refuse("the anchor '%s' does not stand alone, nor right before an equation", label)
   end
-  return set_math(math, declare(label, "eq", "an equation")), found
+  return math, found
+end
+
+-- Equations are numbered before anything refers to them.
+local function number_equations(blocks)
+  local count = 0
+  blocks:walk {
+    Inlines = function(inlines)
+      for index, inline in ipairs(inlines) do
+        local label = anchor_of(inline)
+        if label then
+          labelled_equation(inlines, index, label)
+          declare(label, "eq", "an equation")
+          count = count + 1
+          numbers[label] = tostring(count)
+        end
+      end
+    end,
+  }
 end
 
 local function set_inlines(inlines)
@@ -357,6 +341,7 @@ local function set_inlines(inlines)
     local inline, label = inlines[index], anchor_of(inlines[index])
     if label then
       inline, index = labelled_equation(inlines, index, label)
+      inline = set_math(inline, label)
     elseif inline.t == "Math" then
       inline = set_math(inline)
     elseif inline.t == "Image" then
@@ -369,7 +354,7 @@ local function set_inlines(inlines)
 end
 
 local function check_raw(raw)
-  if raw.format == "typst" then return nil end
+  if raw.format == FORMAT then return nil end
   if raw.text:match("^%s*<!%-%-.*%-%->%s*$") then return {} end
   refuse("'%s' is raw %s, which cannot be set", raw.text, raw.format:upper())
 end
@@ -389,55 +374,29 @@ local function tie(inlines)
   return inlines
 end
 
--- Typst prints "-0.1" with a minus sign, but not after a bracket.
-local function set_minus(str)
-  return pandoc.Str((str.text:gsub("^%(%-(%d)", "(\u{2212}%1")))
-end
-
--- Marks the end of each paragraph, list and table, so that gaps can be seen.
-local function mark_end(block)
-  local mark = typst("#end-mark")
-  if block.t == "Para" or block.t == "Plain" then
-    local last = block.content[#block.content]
-    local is_formula = last.t == "Math" and last.mathtype == "DisplayMath"
-    if not is_formula then block.content:insert(mark) end
-  elseif block.t == "BulletList" or block.t == "OrderedList" then
-    local items = block.content
-    local last = items[#items]
-    last[#last] = mark_end(last[#last])
-    block.content = items
-  elseif block.t == "Table" then
-    local body = block.bodies[#block.bodies].body
-    local cells = body[#body].cells
-    cells[#cells].contents:insert(pandoc.Plain { mark })
-  end
-  return block
-end
-
--- Tables of more rows than this may be split over pages, with their heads.
-local LONG = 16
-
-local function split_long_tables(blocks)
-  local kept = pandoc.Blocks {}
-  for _, block in ipairs(blocks) do
-    if block.t == "Table" and #block.bodies[1].body > LONG then
-      kept:insert(pandoc.RawBlock("typst", "#long-table["))
-      kept:insert(block)
-      kept:insert(pandoc.RawBlock("typst", "]"))
-    else
-      kept:insert(block)
-    end
-  end
-  return kept
-end
-
 local function set_document(doc)
   take_front_matter(doc)
   doc.blocks = take_labels(doc.blocks)
+  label_figures(doc.blocks)
+  number_equations(doc.blocks)
   check_order(doc.blocks)
   check_cited(doc)
-  doc.blocks = split_long_tables(pair_figures(doc.blocks):map(mark_end))
+  doc.blocks = pair_figures(doc.blocks):map(function(block)
+    return block.t == "Div" and block or writer.block(block)
+  end)
   take_appendices(doc)
+  return doc
+end
+
+local function set_div(div)
+  if div.classes:includes("figure") then return writer.figure(div) end
+  if div.classes:includes("figure-row") then return writer.figure_row(div) end
+end
+
+local function add_bibliography(doc)
+  if writer.bibliography then
+    doc.meta.bibliography = writer.bibliography(references or {}, cited_works)
+  end
   return doc
 end
 
@@ -449,5 +408,6 @@ return {
   { Link = set_link },
   { RawInline = check_raw, RawBlock = check_raw },
   { Inlines = tie },
-  { Str = set_minus },
+  { Str = writer.str },
+  { Pandoc = add_bibliography },
 }

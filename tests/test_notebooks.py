@@ -27,6 +27,7 @@ FIGURES = [f"fig{number:02}.png" for number in range(1, 15)]
 PROJECT_FOLDERS = ("figures", "report", "notebooks", "build")
 ABSOLUTE_PATH = re.compile(r"""(?:^|[\s'"(=])(?:/[\w.-]+){2,}|\b[A-Z]:\\""")
 LONGEST_CELL, MOST_CELLS = 18, 48
+LONGEST_PARAGRAPH = 24  # a cell of the report, which holds a paragraph and its numbers
 # Images: other numbers than where boxes are tried, so that all models are trained here as well; the
 # classifier is shared.
 BUDGET, SIDE_BUDGET = 320, 96
@@ -273,7 +274,8 @@ def test_committed_pictures_have_alternative_texts(name: str) -> None:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_notebooks_are_short(name: str) -> None:
     assert len(committed(name).cells) <= MOST_CELLS
-    assert max(len(cell.source.splitlines()) for cell in code_of(name)) <= LONGEST_CELL
+    longest = LONGEST_PARAGRAPH if name == "06_report" else LONGEST_CELL
+    assert max(len(cell.source.splitlines()) for cell in code_of(name)) <= longest
 
 
 @pytest.mark.parametrize("name", WRITTEN)

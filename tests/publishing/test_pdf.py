@@ -15,7 +15,8 @@ from PIL import Image
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject
 
-from vaelib.publishing.pdf import ExportError, TypstExporter, export_pdf
+from vaelib.publishing.cells import ExportError
+from vaelib.publishing.pdf import PdfExporter, export_pdf
 from vaelib.support.errors import InputError
 from vaelib.support.paths import REPORT
 
@@ -430,8 +431,9 @@ def test_the_same_notebook_gives_the_same_bytes(folder: Path) -> None:
 
 
 def test_nbconvert_can_use_the_exporter(folder: Path) -> None:
-    exporter = TypstExporter(figures_root=str(folder))
+    exporter = PdfExporter(figures_root=str(folder))
     document, resources = exporter.from_notebook_node(a_report())
+    assert isinstance(document, bytes)
     assert len(PdfReader(BytesIO(document)).pages) == 2
     assert resources["output_extension"] == ".pdf"
 

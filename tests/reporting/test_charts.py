@@ -23,7 +23,7 @@ from PIL import Image
 from vaelib.config import SEVEN, Experiment
 from vaelib.latent import Posterior
 from vaelib.loss import LossParts
-from vaelib.publishing.pdf import TEXT_INCHES
+from vaelib.publishing.cells import TEXT_INCHES
 from vaelib.reporting import charts
 from vaelib.reporting.notation import model_formula
 from vaelib.reporting.picture import Picture
@@ -351,7 +351,7 @@ def test_a_chart_of_frequencies_grows_with_the_number_of_attributes() -> None:
     few, many = (
         charts.frequencies({f"{i}": 0.5 for i in range(n)}, {}).image.height for n in (3, 23)
     )
-    assert many - few == 680  # 20 x 0.17 inches
+    assert many - few == 560  # 20 x 0.14 inches
 
 
 def test_marks_points_and_models_are_seen(every_chart: dict[str, Picture]) -> None:

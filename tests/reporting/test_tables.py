@@ -231,7 +231,7 @@ def test_a_verdict_stands_beside_the_number_of_parts_that_hold() -> None:
     claim = CLAIM | {"parts": [PART, PART | {"verdict": "undecided"}], "verdict": "undecided"}
     assert tables.verdict_table({"C1": claim}) == (
         ["", "claim", "parts that hold", "verdict"],
-        [["C1", "a larger lambda blurs", "1 of 2", "undecided"]],
+        [["C1", r"a larger $\lambda$ blurs", "1 of 2", "undecided"]],
     )
 
 

@@ -36,8 +36,8 @@ def add_options(parser: OneLineParser) -> None:
 def run(**options: Any) -> None:
     """Exit code 1 for a failed notebook."""
     from vaelib.publishing import reproduce
+    from vaelib.publishing.cells import ExportError
     from vaelib.publishing.notebooks import NotebookFailed
-    from vaelib.publishing.pdf import ExportError
 
     try:
         reproduce.report(**options)

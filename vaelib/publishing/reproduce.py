@@ -1,6 +1,7 @@
 """The whole report from one command: `python -m vaelib report`.
 
-Runs the notebooks in order, each in a fresh kernel of this very interpreter, then typesets the PDF.
+Runs the notebooks in order, each in a fresh kernel of this very interpreter, then writes the PDF and
+the page.
 """
 
 import logging
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from vaelib.config import SEVEN
 from vaelib.publishing import notebooks
+from vaelib.publishing.html import export_html
 from vaelib.publishing.notebooks import Parameters
 from vaelib.publishing.pdf import export_pdf
 from vaelib.study import Study, open_study
@@ -67,12 +69,15 @@ def report(
         ) from None
     executed = run_notebooks(study, data, name, folder, cluster)
     pdf = folder / "report" / f"{study.faces.name}.pdf"
+    page = pdf.with_suffix(".html")
     export_pdf(executed[-1], pdf, figures_root=folder)
+    export_html(executed[-1], page, figures_root=folder)
     if keep_outputs:
         for notebook in executed:
             notebooks.keep_outputs(notebook, paths.NOTEBOOKS / notebook.name)
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
-    print(f"report   {pdf}\nfigures  {study.results.folder}\ntime     {minutes} min {seconds} s")
+    print(f"report   {pdf}\n         {page}\nfigures  {study.results.folder}")
+    print(f"time     {minutes} min {seconds} s")
 
 
 def run_notebooks(study: Study, data: str, name: str, out: Path, cluster: str) -> list[Path]:

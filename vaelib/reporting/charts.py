@@ -260,7 +260,7 @@ def frequencies(
     truth: frequency by attribute. models: value, low and high by model and attribute.
     """
     attributes = sorted(truth, key=lambda name: truth[name])
-    figure, axes = _panel(0.8 + 0.17 * len(attributes))
+    figure, axes = _panel(0.8 + 0.14 * len(attributes))
     positions = np.arange(len(attributes))
     shares = [truth[name] for name in attributes]
     axes.barh(positions, shares, color="#dddddd", label="held-out faces")
@@ -274,7 +274,8 @@ def frequencies(
             markersize=2.5,
             label=model_formula(model),
         )
-    axes.set_yticks(positions, [name.replace("_", " ") for name in attributes])
+    names = [name.replace("_", " ") for name in attributes]
+    axes.set_yticks(positions, names, fontsize=8)
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
     _legend_above(figure, axes, columns=3)
     rare = [

@@ -1,6 +1,7 @@
 """Phrases of the report that depend on the faces or on what came out: filled in, not typed."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from statistics import median_high
 from typing import Any
 
@@ -30,9 +31,15 @@ BITS = {True: "no weight by a single bit", False: "the weights by rounding alone
 SAME_BITS = {True: "the same weights to the last bit", False: "weights that differ by rounding"}
 SAME = {True: "the same to the last bit", False: "not the same to the last bit"}
 FREQUENCIES = {
-    True: " [Figure A6](#fig-a6) shows which attributes the draws keep.",
-    False: " Without attributes, the classifier learnt crops, turns and colours.",
+    True: "[Figure A4](#fig-a4) shows which attributes the draws keep.",
+    False: "Which attributes the draws keep cannot be said, as these faces come without any.",
 }
+
+
+def day_in_words(day: str) -> str:
+    """A day such as 2026-11-30 as one writes it."""
+    parsed = date.fromisoformat(day)  # %-d is not there on every system
+    return f"{parsed.day} {parsed:%B %Y}"
 
 
 def source_of(faces: Record) -> str:

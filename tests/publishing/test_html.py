@@ -1,0 +1,88 @@
+"""The page has all that the PDF has, in one file, and asks nobody for anything."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from tests.publishing.test_pdf import a_report, with_figure, with_text
+from vaelib.publishing.cells import ExportError
+from vaelib.publishing.html import HtmlExporter, export_html
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return with_figure(tmp_path)
+
+
+def export(notebook: NotebookNode, folder: Path) -> Path:
+    nbformat.write(notebook, folder / "06_report.ipynb")
+    export_html(folder / "06_report.ipynb", folder / "report.html", figures_root=folder)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the report that has one of everything."""
+    folder = with_figure(tmp_path_factory.mktemp("page"))
+    return export(a_report(), folder).read_text()
+
+
+def plain(html: str) -> str:
+    """The words of a page on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).replace("\u00a0", " ").split())
+
+
+def test_the_page_holds_everything_in_itself(page: str) -> None:
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    outside = [
+        source
+        for source in sources
+        if not source.startswith(("#", "data:", "https://arxiv.org", "https://doi.org", "http"))
+    ]
+    assert outside == []
+    assert not re.search(r"<(script|link|iframe)\b", page)
+    assert not re.search(r"@import|url\(", page)
+
+
+def test_sections_figures_tables_and_equations_are_numbered(page: str) -> None:
+    words = plain(page)
+    assert "1 The loss" in words
+    assert "1.1 Models" in words
+    assert "Figure 3. Faces" in words
+    assert "Table 1. Three models" in words
+    assert re.search(r'id="eq-elbo".*?\(1\)', page, re.DOTALL)
+
+
+def test_references_lead_to_what_they_name(page: str) -> None:
+    ids = re.findall(r'id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets <= set(ids)
+    assert {"fig-3", "tbl-models", "sec-loss", "eq-elbo", "ref-kingma2014"} <= targets
+
+
+def test_formulas_are_mathml_and_pictures_have_alternative_texts(page: str) -> None:
+    assert page.count("<math") >= 5
+    alts = re.findall(r'<img[^>]*alt="([^"]*)"', page)
+    assert len(alts) == 3
+    assert all(alts)
+
+
+def test_a_number_that_is_not_the_printed_one_is_refused(folder: Path) -> None:
+    for text in ("[Figure 4](#fig-3)", "[Section 2](#sec-loss)", "[Table 2](#tbl-models)"):
+        with pytest.raises(ExportError, match="its number is"):
+            export(with_text(text), folder)
+
+
+def test_the_same_notebook_gives_the_same_page(folder: Path) -> None:
+    assert export(a_report(), folder).read_text() == export(a_report(), folder).read_text()
+
+
+def test_nbconvert_knows_both_exporters() -> None:
+    from nbconvert.exporters import get_export_names, get_exporter
+
+    assert {"report-pdf", "report-html"} <= set(get_export_names())
+    assert get_exporter("report-html") is HtmlExporter

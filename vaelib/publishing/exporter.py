@@ -1,0 +1,60 @@
+"""What the exporters of the report to PDF and to HTML share."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import Exporter
+from nbformat import NotebookNode
+from traitlets import Unicode
+
+from vaelib.publishing.cells import ExportError, one_line, report_parts
+from vaelib.publishing.typesetting import TypesettingError
+from vaelib.support import files
+from vaelib.support.errors import InputError
+from vaelib.support.paths import ROOT
+
+
+class ReportExporter(Exporter):
+    """An nbconvert exporter of the report's notebook; `vaelib.publishing.cells` has the contract.
+
+    Raises ExportError.
+    """
+
+    figures_root = Unicode(
+        str(ROOT), help="The folder that the paths of figures are relative to."
+    ).tag(config=True)
+
+    def document(self, markdown: str, pictures: Path, notebook: NotebookNode) -> str | bytes:
+        """The finished file, from the report's Markdown and the folder of its pictures."""
+        raise NotImplementedError
+
+    def from_notebook_node(  # type: ignore[override]  # bytes, as nbconvert's own PDF exporters
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str | bytes, dict[str, Any]]:
+        name = (resources or {}).get("metadata", {}).get("name", "notebook")
+        _, resources = super().from_notebook_node(nb, resources, **kw)
+        try:
+            with TemporaryDirectory() as folder:
+                pictures = Path(folder)
+                parts = report_parts(nb, Path(self.figures_root), pictures)
+                return self.document("\n\n".join(parts), pictures, nb), resources
+        except (ExportError, TypesettingError) as error:
+            raise ExportError(f"{name}: {error}") from error
+
+
+def export(kind: type[ReportExporter], notebook: Path, target: Path, figures_root: Path) -> None:
+    """Export an executed notebook. An earlier file stays as it is unless the new one is whole.
+
+    figures_root: the folder that the paths of the notebook's figures are relative to. Raises
+    InputError if the notebook cannot be read, ExportError if it cannot be exported.
+    """
+    try:
+        node = nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise InputError(f"{notebook} cannot be read as a notebook: {one_line(error)}") from None
+    exporter = kind(figures_root=str(figures_root.absolute()))
+    document, _ = exporter.from_notebook_node(node, {"metadata": {"name": notebook.stem}})
+    with files.atomic_write(target) as aside:
+        aside.write_bytes(document.encode() if isinstance(document, str) else document)
