@@ -116,9 +116,55 @@ def test_the_report_is_a_pdf_with_all_figures_and_numbers(smoke: Smoke) -> None:
 
 
 @pytest.mark.notebook
+def test_the_report_is_a_page_as_well(smoke: Smoke) -> None:
+    page = (smoke.out / "report" / "synthetic.html").read_text()
+    for number in range(1, 15):
+        assert f'id="fig-{number}"' in page
+    assert "3,540,739" in page
+
+
+@pytest.mark.notebook
+def test_figures_and_tables_are_referred_to_before_they_stand_or_on_the_same_page(
+    smoke: Smoke,
+) -> None:
+    pages = PdfReader(smoke.out / "report" / "synthetic.pdf").pages
+    texts = [" ".join(page.extract_text().replace("\u00a0", " ").split()) for page in pages]
+    late, captions = [], 0
+    for place, text in enumerate(texts):
+        for name in re.findall(r"((?:Figure|Table) A?\d+)\. [A-Z]", text):
+            captions += 1
+            mention = re.compile(rf"{name}(?!\d|\. [A-Z])")
+            if not any(mention.search(before) for before in texts[: place + 1]):
+                late.append(name)
+    assert captions > 30
+    assert late == []
+
+
+@pytest.mark.notebook
+def test_no_page_but_the_last_is_left_empty_for_more_than_a_fifth(smoke: Smoke) -> None:
+    pages = PdfReader(smoke.out / "report" / "synthetic.pdf").pages
+    bottom, height = 79, 680  # points: of the text, without the page's number
+    empty = []
+    for page in pages[:-1]:
+        heights: list[float] = []
+
+        def note(
+            text: str, page_matrix: Any, text_matrix: Any, *_: Any, found: list[float] = heights
+        ) -> None:
+            if text.strip():
+                found.append(text_matrix[5] * page_matrix[3] + page_matrix[5])
+
+        page.extract_text(visitor_text=note)
+        lowest = min(y for y in heights if y > bottom - 10)
+        empty.append((lowest - bottom) / height)
+    assert max(empty) <= 0.2
+
+
+@pytest.mark.notebook
 def test_numbers_are_those_of_one_run(smoke: Smoke) -> None:
     numbers = smoke.numbers()
     sections = {"data", "base", "classifier", "detectors", "lambda", "latent", "centred", "claims"}
+    sections.add("training")
     assert set(numbers) == sections | {"origins"}
     assert set(numbers["origins"]) == sections
     assert len({json.dumps(origin) for origin in numbers["origins"].values()}) == 1

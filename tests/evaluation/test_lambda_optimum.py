@@ -6,9 +6,12 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
+import torch
 
+from vaelib.config import LAMBDA_STUDY
 from vaelib.evaluation import lambda_optimum
-from vaelib.evaluation.lambda_optimum import PROGRAMS, Program
+from vaelib.evaluation.bootstrap import REPLICATES, Measures
+from vaelib.evaluation.lambda_optimum import PROGRAMS, Program, over_seeds, predicted_lambda
 
 DIMENSIONS = 3 * 64 * 48
 LAMS = [1e-3, 3e-4, 1e-4, 2e-5, 1e-5, 1e-6]  # unevenly spaced
@@ -140,3 +143,28 @@ def test_the_estimate_is_for_the_mean_error_at_the_end() -> None:
 def test_a_lambda_that_has_settled_does_not_change() -> None:
     curve = {0: 0.5, 40: 0.05, 60: 0.05, 100: 0.05}
     assert lambda_optimum.estimate_lambda([curve]).change == 0
+
+
+# --- with intervals
+
+
+def seed_of(errors: list[float], spread: float) -> dict[str, Measures]:
+    """Measures of the four models of the study: an error with replicates around it."""
+    replicates = torch.linspace(1 - spread, 1 + spread, REPLICATES, dtype=torch.float64)
+    around = torch.cat([torch.ones(1, dtype=torch.float64), replicates])
+    return {name: {"x": error * around} for name, error in zip(LAMBDA_STUDY, errors, strict=True)}
+
+
+def test_an_optimum_has_the_interval_of_its_replicates() -> None:
+    errors = [0.05] * 4
+    found = over_seeds(predicted_lambda, "x", [seed_of(errors, 0.1)])
+    assert found.value == pytest.approx(2 * 0.05 / 9216)
+    assert found.low == pytest.approx(0.905 * found.value, rel=1e-2)
+    assert found.high == pytest.approx(1.095 * found.value, rel=1e-2)
+
+
+def test_an_optimum_over_seeds_is_the_mean_of_its_logarithm() -> None:
+    seeds = [seed_of([error] * 4, 0.0) for error in (0.04, 0.09)]
+    found = over_seeds(predicted_lambda, "x", seeds)
+    assert found.value == pytest.approx(2 * 0.06 / 9216)
+    assert found.low < found.value < found.high

@@ -64,3 +64,7 @@ def test_the_command_makes_the_same_report_again() -> None:
         " --budget 150000,150000 --side-budget 20000"
     )
     assert "--data synthetic --preset" in paper.command(ORIGIN, "synthetic")
+
+
+def test_a_day_is_written_in_words() -> None:
+    assert paper.day_in_words("2026-11-05") == "5 November 2026"

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_a_run_folder_explains_itself(trained: Run, flat_faces: FaceSet) -> None
     assert environment["compile"] == "off"
     with (trained.folder / runs.HISTORY).open() as lines:
         assert next(csv.reader(lines)) == list(runs.HistoryRow._fields)
+
+
+def test_what_training_took_is_recorded(trained: Run) -> None:
+    record = runs.training_record([trained, trained])
+    assert record["models"] == 2
+    assert record["images"] == 2 * SMALL.budget
+    assert record["seconds"] == round(2 * trained.history[-1].seconds)
+    assert record["torch"] == [torch.__version__]
+    finished = (trained.folder / runs.FINISHED).stat().st_mtime
+    assert record["date"] == datetime.fromtimestamp(finished, UTC).date().isoformat()
+    assert json.loads(json.dumps(record)) == record
 
 
 def test_a_finished_run_keeps_no_checkpoint(trained: Run) -> None:

@@ -1,7 +1,7 @@
 """The whole report from one command: `python -m vaelib report`.
 
-Runs the notebooks in order, each in a fresh kernel of this very interpreter, then writes the PDF and
-the page.
+Runs the notebooks in order, each in a fresh kernel of this very interpreter, then writes the PDF
+and the page.
 """
 
 import logging
