@@ -143,7 +143,7 @@ def test_figures_and_tables_are_referred_to_before_they_stand_or_on_the_same_pag
 @pytest.mark.notebook
 def test_no_page_but_the_last_is_left_empty_for_more_than_a_fifth(smoke: Smoke) -> None:
     pages = PdfReader(smoke.out / "report" / "synthetic.pdf").pages
-    bottom, height = 79, 680  # points: of the text, without the page's number
+    bottom = 79  # points: where the text of a page ends, above its number
     empty = []
     for page in pages[:-1]:
         heights: list[float] = []
@@ -156,7 +156,7 @@ def test_no_page_but_the_last_is_left_empty_for_more_than_a_fifth(smoke: Smoke) 
 
         page.extract_text(visitor_text=note)
         lowest = min(y for y in heights if y > bottom - 10)
-        empty.append((lowest - bottom) / height)
+        empty.append((lowest - bottom) / float(page.mediabox.height))
     assert max(empty) <= 0.2
 
 
