@@ -55,7 +55,7 @@ def test_the_map_of_two_latents_is_all_that_their_model_can_draw(tried: dict[str
 def test_other_columns_replace_those_of_generated_faces(tried: dict[str, Tried]) -> None:
     printed = tried["The numbers"].printed
     assert "| model | asymmetry → 1 | variety → 1 | detail → 1 |" in printed
-    assert "| model | face found |" not in printed
+    assert "| model | face found" not in printed
 
 
 def test_the_count_of_latents_in_use_is_that_of_the_table(tried: dict[str, Tried]) -> None:
