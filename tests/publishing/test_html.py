@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from tests.publishing.test_pdf import a_report, with_figure, with_text
+from tests.publishing.test_pdf import a_report, exported, with_figure, with_text
 from vaelib.publishing.cells import ExportError
 from vaelib.publishing.html import HtmlExporter, export_html
 
@@ -18,9 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def export(notebook: NotebookNode, folder: Path) -> Path:
-    nbformat.write(notebook, folder / "06_report.ipynb")
-    export_html(folder / "06_report.ipynb", folder / "report.html", figures_root=folder)
-    return folder / "report.html"
+    return exported(notebook, folder, "report.html", export_html)
 
 
 @pytest.fixture(scope="module")

@@ -53,24 +53,24 @@ SCREENS = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "
 
 
 @SCREENS
-def test_all_figures_are_there_and_nothing_is_asked_for(
+def test_all_figures_are_there_and_nothing_is_requested(
     width: int, scheme: str, chromium: Any, folder: Path
 ) -> None:
     path = export(fourteen_figures(folder), folder)
     tab = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said: list[str] = []
-    asked: list[str] = []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
+    messages: list[str] = []
+    requested: list[str] = []
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    tab.on("request", lambda request: requested.append(request.url))
     tab.goto(path.as_uri())
     loaded = tab.evaluate("[...document.images].filter(i => i.naturalWidth).length")
     room = tab.evaluate("document.documentElement.scrollWidth")
     colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     tab.close()
     assert loaded == FIGURES
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert messages == []
+    assert [url for url in requested if not url.startswith("data:")] == [path.as_uri()]
     assert room == width  # wide tables scroll by themselves
     assert ("rgb(253" in colour) == (scheme == "light")
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import nbformat
 import numpy as np
@@ -120,10 +120,19 @@ def folder(tmp_path: Path) -> Path:
     return with_figure(tmp_path)
 
 
-def export(notebook: NotebookNode, folder: Path) -> Path:
+class Export(Protocol):
+    def __call__(self, notebook: Path, target: Path, /, figures_root: Path) -> None: ...
+
+
+def exported(notebook: NotebookNode, folder: Path, target: str, export: Export) -> Path:
+    """The file that an exporter makes of a notebook whose figures lie in the folder."""
     nbformat.write(notebook, folder / "06_report.ipynb")
-    export_pdf(folder / "06_report.ipynb", folder / "report.pdf", figures_root=folder)
-    return folder / "report.pdf"
+    export(folder / "06_report.ipynb", folder / target, figures_root=folder)
+    return folder / target
+
+
+def export(notebook: NotebookNode, folder: Path) -> Path:
+    return exported(notebook, folder, "report.pdf", export_pdf)
 
 
 def words(pdf: Path) -> str:

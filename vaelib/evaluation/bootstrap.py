@@ -75,7 +75,7 @@ def interval(seeds: Sequence[Tensor]) -> Interval:
         tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
         low, high = stacked[0, 1:].quantile(tails).tolist()
         return Interval(value, low, high)
-    half = _half_width(stacked, 1 - CONFIDENCE)
+    half = _half_width(_variances(stacked), len(stacked), 1 - CONFIDENCE)
     return Interval(value, value - half, value + half)
 
 
@@ -87,28 +87,37 @@ def p_value(seeds: Sequence[Tensor], reference: float) -> float:
     """
     stacked = torch.stack(list(seeds)).double()
     distance = abs(float(stacked[:, 0].mean()) - reference)
+    variances = _variances(stacked)
+    if math.isnan(sum(variances)):
+        return math.nan
     low, high = -SMALLEST_EXPONENT, 0.0
     for _ in range(BISECTIONS):  # the narrower the interval, the larger the share outside it
         middle = (low + high) / 2
-        half = _half_width(stacked, 10**middle)
-        if math.isnan(half):
-            return math.nan
+        half = _half_width(variances, len(stacked), 10**middle)
         low, high = (low, middle) if half < distance else (middle, high)
     return float(10**high)
 
 
-def _half_width(stacked: Tensor, outside: float) -> float:
-    """Half of the interval that this share of chance lies outside of; stacked: (seeds, 1 + n)."""
+def _variances(stacked: Tensor) -> tuple[float, float]:
+    """Of the mean over seeds: from chance that each seed has for itself, and that all share.
+
+    stacked: (seeds, 1 + REPLICATES). Of one seed, all that is known of is in its replicates.
+    """
     estimates, replicates = stacked[:, 0], stacked[:, 1:]
     n = len(stacked)
-    normal = NormalDist().inv_cdf(1 - outside / 2)
     if n == 1:
-        return normal * float(replicates[0].std())
-    between = float(estimates.var()) / n
+        return 0.0, float(replicates[0].var())
     covariance = torch.cov(replicates)
     pairs = float(covariance.sum() - covariance.trace()) / (n * (n - 1))
-    shared = pairs if math.isnan(pairs) else max(pairs, 0.0)
-    student = -float(stdtrit(n - 1, outside / 2))
+    return float(estimates.var()) / n, pairs if math.isnan(pairs) else max(pairs, 0.0)
+
+
+def _half_width(variances: tuple[float, float], n: int, outside: float) -> float:
+    """Half of the interval over n seeds that this share of chance lies outside of."""
+    between, shared = variances
     variance = between + shared
-    critical = (student * between + normal * shared) / variance if variance else 0.0
-    return critical * math.sqrt(variance)
+    if not variance:
+        return 0.0
+    normal = NormalDist().inv_cdf(1 - outside / 2)
+    student = -float(stdtrit(n - 1, outside / 2)) if n > 1 else 0.0
+    return (student * between + normal * shared) / variance * math.sqrt(variance)

@@ -89,8 +89,10 @@ def _decide_part(
     measurable = classifier.can_predict(*part.attributes)
     if part.finds_faces and not detectors["haar"].can_tell:
         measurable = False
+    p = math.nan
     if measurable:
-        effect = interval([part.effect(models) for models in seeds])
+        effects = [part.effect(models) for models in seeds]
+        effect, p = interval(effects), _p_value(part, effects)
         verdict = verdict_word(part.margin, part.two_sided, effect)
     disagree = False
     if measurable and part.finds_faces and detectors["hog"].can_tell:
@@ -99,9 +101,7 @@ def _decide_part(
         disagree = {verdict, opinion} == {"holds", "fails"}
         verdict = "undecided" if disagree else verdict
     record = {"measure": part.measure, **_in_numbers("effect", "interval", effect)}
-    record |= {"margin": part.margin, "two_sided": part.two_sided, "p": None}
-    if measurable:
-        record["p"] = _number(_p_value(part, [part.effect(models) for models in seeds]))
+    record |= {"margin": part.margin, "two_sided": part.two_sided, "p": _number(p)}
     if part.finds_faces:
         record |= _in_numbers("second_effect", "second_interval", second)
         record["detectors_disagree"] = disagree

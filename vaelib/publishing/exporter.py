@@ -10,7 +10,6 @@ from nbformat import NotebookNode
 from traitlets import Unicode
 
 from vaelib.publishing.cells import ExportError, one_line, report_parts
-from vaelib.publishing.typesetting import TypesettingError
 from vaelib.support import files
 from vaelib.support.errors import InputError
 from vaelib.support.paths import ROOT
@@ -40,7 +39,7 @@ class ReportExporter(Exporter):
                 pictures = Path(folder)
                 parts = report_parts(nb, Path(self.figures_root), pictures)
                 return self.document("\n\n".join(parts), pictures, nb), resources
-        except (ExportError, TypesettingError) as error:
+        except ExportError as error:
             raise ExportError(f"{name}: {error}") from error
 
 

@@ -9,15 +9,12 @@ from typing import NamedTuple
 
 import typst
 
+from vaelib.publishing.cells import ExportError, one_line
 from vaelib.support.paths import REPORT
 
 PAGE_BOTTOM = 29.7 - 2.8  # cm, where the text of a page ends
 GAP = 3.0  # cm: a figure or table that leaves more of a page empty floats to the next one
 PASSES = 16  # at most; each lets one more float
-
-
-class TypesettingError(RuntimeError):
-    """A document that Typst refuses, or warns of: one line with the reason."""
 
 
 class Place(NamedTuple):
@@ -32,7 +29,7 @@ class Place(NamedTuple):
 def typeset(document: str, pictures: Path, day: date) -> bytes:
     """The PDF of a Typst document whose pictures lie in this folder, dated as made on this day.
 
-    Raises TypesettingError, also on Typst's warnings.
+    Raises ExportError, also on Typst's warnings.
     """
     source = pictures / "document.typ"
     source.write_text(document, encoding="utf-8")
@@ -54,9 +51,9 @@ def typeset(document: str, pictures: Path, day: date) -> bytes:
             format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=timestamp
         )
     except typst.TypstError as error:
-        raise TypesettingError(_reason(error)) from error
+        raise ExportError(_reason(error)) from error
     if warnings:
-        raise TypesettingError(_one_line(warnings[0].message))
+        raise ExportError(one_line(warnings[0].message))
     assert isinstance(pdf, bytes)  # one document, not one image a page
     return pdf
 
@@ -92,7 +89,7 @@ def _compiler(source: Path, floating: set[str]) -> typst.Compiler:
 
 def _reason(error: typst.TypstError) -> str:
     """The line of Typst's complaint that says what is wrong and, for a character, where."""
-    reason = _one_line(error.message).removeprefix("panicked with: ")
+    reason = one_line(error.message).removeprefix("panicked with: ")
     if "could not be displayed" not in reason:
         return reason
     text = re.search(r'`"(.+?)"`', reason)
@@ -101,7 +98,3 @@ def _reason(error: typst.TypstError) -> str:
     source_line = re.search(r"^\s*\d+ │ (.*)$", error.diagnostic, re.MULTILINE)
     near = f", near: {source_line[1].strip()}" if source_line else ""
     return f"no font of the report can print {characters} ({names}){near}"
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())

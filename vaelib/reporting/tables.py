@@ -107,16 +107,18 @@ def measure_table(
     }
     rows = []
     if real is not None:
-        found = [real.get(column.measure, NOT_MEASURED) for column in shared.values()]
-        styles = [column.style for column in shared.values()]
-        cells = [_plus_minus(*cell) for cell in zip(found, styles, strict=True)]
+        cells = [
+            _plus_minus(real.get(column.measure, NOT_MEASURED), column.style)
+            for column in shared.values()
+        ]
         rows.append(["real faces", *cells])
+    best_values = {heading: _best(numbers, column) for heading, column in shared.items()}
     for model, measures in numbers.items():
         cells = []
-        for column in shared.values():
+        for heading, column in shared.items():
             cell = _plus_minus(measures[column.measure], column.style)
             value = measures[column.measure][0]
-            is_best = value is not None and value == _best(numbers, column)
+            is_best = value is not None and value == best_values[heading]
             cells.append(f"**{cell}**" if is_best else cell)
         rows.append([model_formula(model), *cells])
     headings = [f"{heading}{ARROWS[column.better]}" for heading, column in shared.items()]
