@@ -1,8 +1,8 @@
-"""The README's tables of speed, from the results that lie beside this file.
+"""The tables of speed in docs/speed.md, from the results that lie beside this file.
 
     python -m benchmarks.tables
 
-Prints them; a test compares them with what stands in the README.
+Prints them; a test compares them with what stands there.
 """
 
 import json

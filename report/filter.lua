@@ -388,6 +388,12 @@ local function set_document(doc)
   return doc
 end
 
+-- Minus signs and dashes as they are printed; code is no Str.
+local function set_minus(str)
+  if str.text == "-" then return pandoc.Str("\u{2013}") end
+  return pandoc.Str((str.text:gsub("^(%(?)%-(%d)", "%1\u{2212}%2")))
+end
+
 local function set_div(div)
   if div.classes:includes("figure") then return writer.figure(div) end
   if div.classes:includes("figure-row") then return writer.figure_row(div) end
@@ -407,7 +413,7 @@ return {
   { Inlines = set_inlines },
   { Link = set_link },
   { RawInline = check_raw, RawBlock = check_raw },
+  { Str = set_minus },
   { Inlines = tie },
-  { Str = writer.str },
   { Pandoc = add_bibliography },
 }

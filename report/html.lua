@@ -71,10 +71,6 @@ function writer.cite(link)
   return pandoc.Link(link.content, link.target)
 end
 
-function writer.str(str)
-  return pandoc.Str((str.text:gsub("^(%(?)%-(%d)", "%1\u{2212}%2")))
-end
-
 -- The works that were cited, as pandoc's own style has them, under the labels that citations have.
 function writer.bibliography(references, cited)
   local keys = {}

@@ -118,9 +118,4 @@ function writer.cite(_, key, form)
   return typst((forms[form]:gsub("%%s", key)))
 end
 
--- Typst prints "-0.1" with a minus sign, but not after a bracket.
-function writer.str(str)
-  return pandoc.Str((str.text:gsub("^%(%-(%d)", "(\u{2212}%1")))
-end
-
 return writer

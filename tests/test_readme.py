@@ -1,19 +1,24 @@
-"""The README has the verdicts of the committed figures, and names what is in the tree."""
+"""The README has the verdicts of the committed figures; it and `docs/` name what is there."""
 
 import importlib
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vaelib.config import PRESETS
 from vaelib.evaluation.claims import RULES
 from vaelib.reporting import tables
 from vaelib.support import paths
 
 DATA = ("celeba8k", "synthetic")
 README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [paths.ROOT / "README.md", *sorted((paths.ROOT / "docs").glob("*.md"))]
+ALL_PAGES = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]*))?\)")
 
 
 def committed(data: str) -> dict[str, Any]:
@@ -49,24 +54,65 @@ def test_the_readme_has_the_verdicts_on_both_data_sets() -> None:
     assert not [line for line in lines if f"| {' | '.join(line)} |" not in README]
 
 
-def test_every_module_that_the_readme_names_exists() -> None:
+def test_the_readme_counts_the_verdicts_of_its_table() -> None:
+    verdicts = [claim["verdict"] for claim in committed("synthetic").values()]
+    count = {verdict: verdicts.count(verdict) for verdict in ("holds", "fails", "undecided")}
+    assert sum(count.values()) == len(RULES)
+    assert (
+        f"On procedural faces, {count['holds']} of the {len(RULES)} claims hold,"
+        f" {count['fails']} fail and {count['undecided']} stay undecided" in README
+    )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_pages_have_the_budgets_of_each_preset(name: str) -> None:
+    preset = PRESETS[name]
+    row = f"| `{name}` | {preset.budgets[0]:,} | {len(preset.budgets)} |"
+    assert row in README
+    assert f"{row} {preset.side_budget:,} |" in ALL_PAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    missing = [
+        f"{file}#{heading}"
+        for file, heading in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / file).exists()
+        or (heading and heading not in headings(page.parent / file if file else page))
+    ]
+    assert not missing
+
+
+def test_every_page_of_docs_is_linked_from_the_readme() -> None:
+    linked = {file for file, _ in LINK.findall(README)}
+    assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
+
+
+def headings(page: Path) -> set[str]:
+    """Of a page of Markdown, as they stand in addresses."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_module_that_the_pages_name_exists() -> None:
     folders = (paths.ROOT, paths.ROOT / "vaelib", paths.ROOT / "tests")
-    modules = set(re.findall(r"`([a-z_/]+\.py)`", README))
+    modules = set(re.findall(r"`([a-z_/]+\.py)`", ALL_PAGES))
     assert len(modules) > 10
     missing = [m for m in modules if not any((folder / m).is_file() for folder in folders)]
     assert not missing
 
 
-def test_the_readme_names_every_package_and_every_file_of_the_core() -> None:
+def test_a_page_names_every_package_and_every_file_of_the_core() -> None:
+    page = (paths.ROOT / "docs" / "library.md").read_text(encoding="utf-8")
     inside = sorted((paths.ROOT / "vaelib").iterdir())
     names = [f"{path.name}/" for path in inside if path.joinpath("__init__.py").is_file()]
     names += [path.name for path in inside if path.suffix == ".py" and path.stem != "__init__"]
-    assert not [name for name in names if f"`{name}`" not in README]
+    assert not [name for name in names if f"`{name}`" not in page]
 
 
-def test_what_the_readme_says_is_in_a_module_is_there() -> None:
+def test_what_a_page_says_is_in_a_module_is_there() -> None:
     pattern = r"`(\w+)(?:\([^`]*\))?` (?:of|in) `(?:vaelib[/.])?([a-z_/.]+?)(?:\.py)?`"
-    named = re.findall(pattern, README)
+    named = re.findall(pattern, ALL_PAGES)
     assert len(named) > 5
     missing = [
         (name, module)

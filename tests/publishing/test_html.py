@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from nbformat import NotebookNode
 
-from tests.publishing.test_pdf import a_report, exported, with_figure, with_text
+from tests.publishing.test_pdf import NUMBERS, a_report, exported, with_figure, with_text
 from vaelib.publishing.cells import ExportError
 from vaelib.publishing.html import HtmlExporter, export_html
 
@@ -72,6 +72,14 @@ def test_a_number_that_is_not_the_printed_one_is_refused(folder: Path) -> None:
     for text in ("[Figure 4](#fig-3)", "[Section 2](#sec-loss)", "[Table 2](#tbl-models)"):
         with pytest.raises(ExportError, match="its number is"):
             export(with_text(text), folder)
+
+
+def test_numbers_have_a_minus_sign_and_code_has_what_was_typed(folder: Path) -> None:
+    words = plain(export(with_text(NUMBERS), folder).read_text())
+    assert "−0.094" in words
+    assert "−0.15 (−0.23 to −0.08)" in words
+    assert "three –" in words
+    assert "2026-12-01 in a -1" in words
 
 
 def test_the_same_notebook_gives_the_same_page(folder: Path) -> None:

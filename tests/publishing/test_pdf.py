@@ -387,6 +387,28 @@ def test_a_column_of_sentences_leaves_the_others_their_words_in_one_line(folder:
     assert not [cell for cell in cells if not any(cell in line for line in lines)]
 
 
+NUMBERS = """Numbers below zero stand in [Table 2](#tbl-signs).
+
+<a id="tbl-signs"></a>
+
+| model | effect |
+|:------|-------:|
+| one | **-0.094 ± 0.030** |
+| two | -0.15 (-0.23 to -0.08) |
+| three | - |
+
+Table: Numbers on 2026-12-01 in `a -1`.
+"""
+
+
+def test_numbers_have_a_minus_sign_and_code_has_what_was_typed(folder: Path) -> None:
+    printed = words(export(with_text(NUMBERS), folder))
+    assert "−0.094" in printed
+    assert "−0.15 (−0.23 to −0.08)" in printed
+    assert "three –" in printed
+    assert "2026-12-01 in a -1" in printed
+
+
 def test_cited_works_and_no_others_are_in_the_bibliography(printed: str) -> None:
     bibliography = printed[printed.index("References") :]
     for title in ("Auto-Encoding Variational Bayes", "Stochastic Backpropagation", "Course report"):

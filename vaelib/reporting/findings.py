@@ -156,16 +156,10 @@ def _clause(words: str, part: Record) -> str:
         effect, direction, bounds = -effect, below, [-x for x in reversed(bounds)]
     interval = ""
     if len(bounds) == 2:
-        low, high = (_number(x, style) for x in bounds)
+        low, high = (f"{x:z{style}}" for x in bounds)
         interval = f" ({low} to {high})"
     effect_in_words = f"{effect:{style}} {unit} {direction}"
     return words[: found.start()] + effect_in_words + words[found.end() :] + interval
-
-
-def _number(value: float, style: str) -> str:
-    """The value as it is written, without a minus before a zero."""
-    written = f"{value:{style}}"
-    return written.removeprefix("-") if float(written) == 0 else written
 
 
 def _listed(words: Sequence[str], separator: str) -> str:

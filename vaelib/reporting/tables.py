@@ -242,8 +242,8 @@ def _plus_minus(interval: RecordedInterval, style: str) -> str:
     if value is None:
         return "-"
     if low is None or high is None or low == high:
-        return f"{value:{style}}"
-    return f"{value:{style}} ± {(high - low) / 2:{style}}"
+        return f"{value:z{style}}"
+    return f"{value:z{style}} ± {(high - low) / 2:{style}}"
 
 
 def _in_short(verdict: str) -> str:
@@ -255,4 +255,4 @@ def _from_to(interval: RecordedInterval) -> str:
     value, low, high = interval
     if value is None or low is None or high is None:
         return "-"
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{value:z.2f} ({low:z.2f} to {high:z.2f})"
