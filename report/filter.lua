@@ -182,7 +182,9 @@ local function pair_figures(blocks)
   while i <= #blocks do
     if is_half(blocks[i]) and is_half(blocks[i + 1]) then
       local pair = { blocks[i], blocks[i + 1] }
-      for _, figure in ipairs(pair) do figure.attributes.width = "100%" end
+      for _, figure in ipairs(pair) do
+        figure.attributes.width, figure.attributes["in-row"] = "100%", "yes"
+      end
       local name = { name = pair[1].identifier }
       kept:insert(pandoc.Div(pair, pandoc.Attr("", { "figure-row" }, name)))
       i = i + 2
@@ -204,6 +206,32 @@ local function check_order(blocks)
         refuse("%s stands behind fig-%s%d", block.identifier, series, last[series])
       end
       if number then last[series] = tonumber(number) end
+    end
+  end
+end
+
+-- A paragraph is made of whole sentences; one that an equation interrupts goes on after it.
+
+local function is_equation(block)
+  local last = block and block.t == "Para" and block.content[#block.content]
+  return last and last.t == "Math" and last.mathtype == "DisplayMath"
+end
+
+local function check_sentences(blocks)
+  for index, block in ipairs(blocks) do
+    local words = block.t == "Para" and not is_equation(block) and text_of(block)
+    if words then
+      local is_continued = is_equation(blocks[index - 1])
+      local is_interrupted = is_equation(blocks[index + 1])
+      if words:match("^%l") and not is_continued then
+        refuse("a sentence begins with a small letter: '%s'", words)
+      end
+      if not words:match("[%.%?!:][%)\"\u{201d}\u{2019}]*$") and not is_interrupted then
+        refuse("a sentence has no end: '%s'", words)
+      end
+      if words:match("%s[%.,;:]%f[%s%z]") or words:match("%(%s*%)") then
+        refuse("a word is missing: '%s'", words)
+      end
     end
   end
 end
@@ -380,10 +408,14 @@ local function set_document(doc)
   label_figures(doc.blocks)
   number_equations(doc.blocks)
   check_order(doc.blocks)
+  check_sentences(doc.blocks)
+  if doc.meta.abstract then check_sentences(doc.meta.abstract) end
   check_cited(doc)
-  doc.blocks = pair_figures(doc.blocks):map(function(block)
-    return block.t == "Div" and block or writer.block(block)
-  end)
+  local set = pandoc.Blocks {}
+  for _, block in ipairs(pair_figures(doc.blocks)) do
+    set:extend(block.t == "Div" and { block } or writer.blocks(block))
+  end
+  doc.blocks = set
   take_appendices(doc)
   return doc
 end

@@ -29,7 +29,7 @@ function writer.figure_row(div)
   return pandoc.Div(div.content, pandoc.Attr("", { "row" }))
 end
 
-function writer.block(block)
+function writer.blocks(block)
   local number = block.attributes and block.attributes.number
   if block.t == "Header" then
     block.attributes.number = nil
@@ -52,9 +52,9 @@ function writer.block(block)
     end
     local holder = pandoc.Attr("", { "table", kind }, { { "tabindex", "0" }, { "role", "region" } })
     if number then holder.attributes["aria-label"] = "Table " .. number end
-    return pandoc.Div({ block }, holder)
+    return { pandoc.Div({ block }, holder) }
   end
-  return block
+  return { block }
 end
 
 function writer.math(math, label, number)

@@ -18,12 +18,13 @@ local function quoted(text)
 end
 
 function writer.figure(div)
-  local opening = ("#report-figure(%s, %s, width: %s, alt: %s)["):format(
-    quoted("/" .. div.attributes.path), quoted(div.attributes.number), div.attributes.width,
+  local floats_as = div.attributes["in-row"] and "" or div.identifier -- a row floats as a whole
+  local opening = ("#report-figure(%s, %s, %s, width: %s, alt: %s)["):format(
+    quoted(floats_as), quoted("/" .. div.attributes.path), quoted(div.attributes.number), div.attributes.width,
     quoted(div.attributes.alt))
   local caption = pandoc.Inlines { typst(opening) }
   caption:extend(pandoc.utils.blocks_to_inlines(div.content))
-  caption:insert(typst("#end-mark] <" .. div.identifier .. ">"))
+  caption:insert(typst("#end-mark(of: \"figure\")] <" .. div.identifier .. ">"))
   return pandoc.Plain(caption)
 end
 
@@ -50,32 +51,32 @@ local function fit_columns(block)
   end
 end
 
--- The end of each paragraph, list and table is marked, so that gaps can be seen.
-function writer.block(block)
-  local mark = typst("#end-mark")
+-- The end of each paragraph, formula, item and table is marked, so that gaps can be seen.
+function writer.blocks(block)
+  local mark = typst("#end-mark()")
   if block.t == "Para" or block.t == "Plain" then
     local last = block.content[#block.content]
     local is_formula = last.t == "Math" and last.mathtype == "DisplayMath"
-    if not is_formula then block.content:insert(mark) end
+    block.content:insert(is_formula and typst("#place(end())") or mark)
   elseif block.t == "BulletList" or block.t == "OrderedList" then
-    local items = block.content
-    local last = items[#items]
-    last[#last] = writer.block(last[#last])
-    block.content = items
+    block.content = block.content:map(function(item)
+      item:extend(writer.blocks(item:remove(#item)))
+      return item
+    end)
   elseif block.t == "Table" then
     fit_columns(block)
     block.attributes.number = nil
     local body = block.bodies[#block.bodies].body
-    local cells = body[#body].cells
-    cells[#cells].contents:insert(pandoc.Plain { mark })
-    if #block.bodies[1].body > LONG then
-      local opening = pandoc.RawBlock("typst", "#long-table[")
-      return pandoc.Div({ opening, block, pandoc.RawBlock("typst", "]") })
-    end
+    local last = body[#body].cells[#body[#body].cells].contents
+    if #last == 0 then last:insert(pandoc.Plain {}) end
+    last[#last].content:insert(typst('#place(end(of: "table"))'))
+    local opening = "#report-table(" .. quoted(block.identifier) .. ")["
+    if #block.bodies[1].body > LONG then opening = "#long-table[" end
+    return { pandoc.RawBlock("typst", opening), block, pandoc.RawBlock("typst", "]") }
   elseif block.t == "Header" then
     block.attributes.number = nil
   end
-  return block
+  return { block }
 end
 
 -- Pandoc's own translation, mended. It rounds \; to nothing and \! to a whole em, and writes an

@@ -147,7 +147,7 @@ def test_further_seeds_follow_the_first_with_budgets_of_their_own(tmp_path: Path
 
 def test_one_seed_is_called_indicative(tmp_path: Path) -> None:
     assert make_study(tmp_path).seed_note() == (
-        "Each model was trained from one seed, 3: indicative only."
+        "Each model was trained from one seed, 3, so verdicts are only indicative."
     )
 
 

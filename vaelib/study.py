@@ -89,6 +89,11 @@ class Study:
         names = [name for name in experiments if name.startswith("lam-")]
         return tuple(sorted(names, key=lambda name: -experiments[name].lam))
 
+    @property
+    def generated(self) -> int:
+        """How many faces each model draws to be measured."""
+        return PRESETS[self.preset].generated
+
     # --- trained models; each is trained now unless it was before
 
     def runs(self, names: Iterable[str], repeat: int = 0) -> dict[str, Run]:
@@ -119,8 +124,7 @@ class Study:
 
     def measures(self, names: Iterable[str], repeat: int = 0) -> MeasuresByModel:
         """Measures of models of the report, see `evaluate.MEASURES`."""
-        generated = PRESETS[self.preset].generated
-        return self._measure(self.runs(names, repeat), generated, self.seed + repeat)
+        return self._measure(self.runs(names, repeat), self.generated, self.seed + repeat)
 
     def measures_per_seed(self, names: Sequence[str]) -> list[MeasuresByModel]:
         """The same for each seed."""
@@ -128,12 +132,11 @@ class Study:
 
     def real_measures(self) -> Measures:
         """The measures of draws, of as many training faces."""
-        return evaluate.measure_real(self.faces, PRESETS[self.preset].generated)
+        return evaluate.measure_real(self.faces, self.generated)
 
     def side_study_measures(self, runs: Mapping[str, Run]) -> MeasuresByModel:
         """Measures of the models of a side study, on fewer generated faces."""
-        generated = min(MAX_COMPARED, PRESETS[self.preset].generated)
-        return self._measure(runs, generated, self.seed)
+        return self._measure(runs, min(MAX_COMPARED, self.generated), self.seed)
 
     def verdicts(
         self, group: ClaimGroup, seeds: Sequence[MeasuresByModel]
@@ -148,7 +151,8 @@ class Study:
     def seed_note(self) -> str:
         """What has to stand beside every verdict: how many seeds it is based on."""
         if len(self.budgets) == 1:
-            return f"Each model was trained from one seed, {self.seed}: indicative only."
+            only = f"Each model was trained from one seed, {self.seed}"
+            return f"{only}, so verdicts are only indicative."
         last = self.seed + len(self.budgets) - 1
         return f"Each model was trained from {len(self.budgets)} seeds, {self.seed} to {last}."
 

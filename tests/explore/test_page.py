@@ -249,7 +249,7 @@ def test_no_panel_is_wider_than_the_page(opened: Opened) -> None:
     if "/lab/" in opened.address:
         pytest.skip("JupyterLab has its own way with narrow pages")
     too_wide = {}
-    for width in (1280, 1024, 390):  # 1024: zoomed to 125 % on a page of 1280
+    for width in (1280, 1024, 390):  # 1024: zoomed to 125% on a page of 1280
         opened.page.set_viewport_size({"width": width, "height": HEIGHT})
         opened.page.wait_for_timeout(500)
         opened.page.screenshot(path=opened.screenshots / f"{width}.png", full_page=True)

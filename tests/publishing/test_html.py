@@ -71,7 +71,7 @@ def test_formulas_are_mathml_and_pictures_have_alternative_texts(page: str) -> N
 def test_a_number_that_is_not_the_printed_one_is_refused(folder: Path) -> None:
     for text in ("[Figure 4](#fig-3)", "[Section 2](#sec-loss)", "[Table 2](#tbl-models)"):
         with pytest.raises(ExportError, match="its number is"):
-            export(with_text(text), folder)
+            export(with_text(f"{text}."), folder)
 
 
 def test_numbers_have_a_minus_sign_and_code_has_what_was_typed(folder: Path) -> None:

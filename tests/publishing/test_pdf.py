@@ -303,7 +303,7 @@ def test_a_long_table_goes_on_on_the_next_page_under_its_head(folder: Path) -> N
 
 
 def filler(words_in_all: int) -> str:
-    return "\n\n".join("word " * 60 for _ in range(words_in_all // 60))
+    return "\n\n".join("Word " * 59 + "word." for _ in range(words_in_all // 60))
 
 
 def test_text_fills_the_page_before_a_figure_that_does_not_fit(folder: Path) -> None:
@@ -451,7 +451,7 @@ def test_every_work_of_the_bibliography_can_be_cited(folder: Path) -> None:
         "ghosh2020": "Ghosh et al., 2020",
     }
     assert set(keys) == set(names)
-    text = "; ".join(f"[{name}](#ref-{key})" for key, name in names.items())
+    text = "; ".join(f"[{name}](#ref-{key})" for key, name in names.items()) + "."
     assert "; ".join(names.values()) in words(export(with_text(text), folder))
 
 
@@ -473,16 +473,16 @@ def test_nbconvert_can_use_the_exporter(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[Figure 9](#fig-9)", ["fig-9"]),
-        ("[Section 4](#sec-gone)", ["sec-gone"]),
-        ("[here](#nowhere)", ["nowhere"]),
-        ("[Figure 4](#fig-3)", ["fig-3", "says 4", "is 3"]),
-        ("[Table 2](#tbl-models)", ["tbl-models", "says 2", "is 1"]),
-        ("[Equation 7](#eq-elbo)", ["eq-elbo", "says 7", "is 1"]),
-        ("[Section 2](#sec-loss)", ["sec-loss", "says 2", "is 1"]),
-        ("[Figures 3 and 4](#fig-3)", ["more than one number"]),
-        ("[Someone, 2020](#ref-someone2020)", ["someone2020", "references.bib"]),
-        ("[Kingma and Welling, 2013](#ref-kingma2014)", ["2013", "Kingma and Welling, 2014"]),
+        ("[Figure 9](#fig-9).", ["fig-9"]),
+        ("[Section 4](#sec-gone).", ["sec-gone"]),
+        ("[Here](#nowhere).", ["nowhere"]),
+        ("[Figure 4](#fig-3).", ["fig-3", "says 4", "is 3"]),
+        ("[Table 2](#tbl-models).", ["tbl-models", "says 2", "is 1"]),
+        ("[Equation 7](#eq-elbo).", ["eq-elbo", "says 7", "is 1"]),
+        ("[Section 2](#sec-loss).", ["sec-loss", "says 2", "is 1"]),
+        ("[Figures 3 and 4](#fig-3).", ["more than one number"]),
+        ("[Someone, 2020](#ref-someone2020).", ["someone2020", "references.bib"]),
+        ("[Kingma and Welling, 2013](#ref-kingma2014).", ["2013", "Kingma and Welling, 2014"]),
         ("## 3 Results", ["numbered 3", "is 2"]),
         ('<a id="sec-loss"></a>\n## Again', ["sec-loss", "twice"]),
         ('<a id="sec-lost"></a>\n\nA paragraph.', ["sec-lost"]),
@@ -490,11 +490,15 @@ def test_nbconvert_can_use_the_exporter(folder: Path) -> None:
         ("$$a = b \\tag{3}$$", ["\\tag", "a = b"]),
         (f"$${' + '.join(['a b c d'] * 20)}$$", ["a b c d", "cm wide"]),
         ("| a | b |\n|---|---|\n" + f"| 1 | {'word ' * 90} |\n" * 15, ["a table is", "cm high"]),
-        ("A smile: \N{GRINNING FACE}", ["\N{GRINNING FACE}", "GRINNING FACE", "A smile"]),
-        ("A face: \N{CJK UNIFIED IDEOGRAPH-9854}", ["\N{CJK UNIFIED IDEOGRAPH-9854}"]),
-        ("Some <b>bold</b> HTML", ["<b>", "HTML"]),
-        ("![a picture](figures/wide.png)", ["figures/wide.png"]),
+        ("A smile: \N{GRINNING FACE}.", ["\N{GRINNING FACE}", "GRINNING FACE", "A smile"]),
+        ("A face: \N{CJK UNIFIED IDEOGRAPH-9854}.", ["\N{CJK UNIFIED IDEOGRAPH-9854}"]),
+        ("Some <b>bold</b> HTML.", ["<b>", "HTML"]),
+        ("Look: ![a picture](figures/wide.png).", ["figures/wide.png"]),
         ("# Another title", ["Another title"]),
+        ("There it says so", ["has no end", "There it says so"]),
+        ("they vary less.", ["small letter", "they vary less."]),
+        ("It holds at .", ["a word is missing", "It holds at ."]),
+        ("It holds (), we see.", ["a word is missing", "It holds ()"]),
     ],
 )
 def test_text_that_cannot_be_printed_as_meant_is_refused(

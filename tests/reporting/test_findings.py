@@ -45,7 +45,7 @@ def test_a_sentence_has_the_verdict_the_effect_and_its_interval() -> None:
 
 def test_an_effect_below_zero_is_told_in_the_other_direction() -> None:
     assert findings.sentence("C1", record("fails", part(-0.1, -0.3, 0.05))) == (
-        "**C1** fails: the held-out error at $10^{-3}$ is 10 % lower than at $10^{-4}$ (-5 to 30)."
+        "**C1** fails: the held-out error at $10^{-3}$ is 10% lower than at $10^{-4}$ (-5 to 30)."
     )
 
 
@@ -111,3 +111,10 @@ def test_why_draws_deform_follows_the_verdict_on_it(verdict: VerdictWord) -> Non
 
 def test_where_faces_cannot_be_found_nobody_says_why_draws_deform() -> None:
     assert "cannot be measured" in findings.why_draws_deform(record(UNMEASURABLE), {})
+
+
+def test_there_is_advice_for_every_verdict() -> None:
+    verdicts: list[VerdictWord] = ["holds", "fails", "undecided", UNMEASURABLE]
+    advice = {findings.advice(record(verdict)) for verdict in verdicts}
+    assert len(advice) == 4
+    assert all(re.fullmatch(r"[A-Z].+[^.]\.", words) for words in advice)

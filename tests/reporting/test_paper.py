@@ -20,7 +20,7 @@ def test_every_kind_of_faces_has_a_name_a_source_and_limits() -> None:
 
 def test_sizes_are_those_of_the_network() -> None:
     assert paper.sizes_of_models((32, 64, 128)) == "3,245,763, 3,540,739 and 4,130,691"
-    assert paper.size_as_printed() == "40 x 32"
+    assert paper.size_as_printed() == "40 × 32"
 
 
 def test_detectors_are_named_with_settings_and_threshold() -> None:
@@ -28,16 +28,17 @@ def test_detectors_are_named_with_settings_and_threshold() -> None:
         "haar": {"description": "a cascade", "threshold": 2.0},
         "hog": {"description": "gradients", "threshold": -1.0919},
     }
-    assert paper.detector_settings(detectors) == (
-        "In the table, *haar* is a cascade, with a face from a score of 2.00 on; *hog* is"
-        " gradients, with a face from a score of -1.09 on."
+    assert paper.detector_settings(detectors, 1_000) == (
+        "In the table, *haar* is a cascade, with a threshold of 2.00; *hog* is gradients, with a"
+        " threshold of -1.09. Each model draws 1,000 faces to be measured; *haar* looks at 1,000"
+        " and *hog* looks at 100."
     )
 
 
 def test_it_is_said_how_many_attributes_can_be_predicted() -> None:
     record = {"attributes": True, "areas": {"a": 0.9, "b": 0.79, "c": None}}
     learnt = paper.what_the_classifier_learnt(record)
-    assert learnt == "Of 3 attributes, the classifier can predict 1."
+    assert "below 0.80, which leaves 1 of 3 attributes." in learnt
     assert "crops" in paper.what_the_classifier_learnt({"attributes": False, "areas": {}})
 
 
@@ -52,7 +53,7 @@ def test_norms_are_told_by_their_numbers() -> None:
         "norms": {"batch norm": {"variety": [0.02, 0, 0], "variety_fitted": [0.54, 0, 0]}},
     }
     told = paper.norm_sentences(record, 5_000)
-    for number in ("5,000 images", "0.80 times", "0.020 times", "by 0.02 of", "by 0.54 of"):
+    for number in ("5,000 images", "0.80 times", "0.020 times", "is 0.02 of", "and 0.54 of"):
         assert number in told
     more = record | {"spread": {"encoded": [0.5], "prior": [0.6]}}
     assert "vary no less" in paper.norm_sentences(more, 5_000)

@@ -1,5 +1,6 @@
 """Notebooks show text with numbers filled in, Markdown tables, formulas and pictures."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def test_a_table_has_a_label_before_it_and_its_caption_below(shown: list[Shown])
 def test_a_table_needs_neither_caption_nor_label_nor_a_list_of_rows(shown: list[Shown]) -> None:
     show.table(["a", "b"], (["x", number] for number in (1, 2)))
     assert markdown(shown) == "| a | b |\n| :-- | --: |\n| x | 1 |\n| x | 2 |"
+
+
+@pytest.mark.parametrize(("template", "value"), [("{x}", ""), ("{x}", None), ("{x:.1f}", math.nan)])
+def test_a_placeholder_that_would_leave_a_gap_is_an_error(template: str, value: object) -> None:
+    with pytest.raises(ValueError, match="says nothing"):
+        show.text(template, x=value)
 
 
 def test_text_stands_to_the_left_and_numbers_to_the_right(shown: list[Shown]) -> None:

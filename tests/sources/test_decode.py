@@ -130,7 +130,7 @@ def test_a_tall_photo_is_cropped_to_its_middle(tmp_path: Path) -> None:
 
 
 def test_a_photo_within_10_percent_of_celebas_aspect_is_kept_whole(tmp_path: Path) -> None:
-    nearly = Image.new("RGB", (194, 218), "white")  # 9 % too wide
+    nearly = Image.new("RGB", (194, 218), "white")  # 9% too wide
     nearly.paste((255, 0, 0), (0, 0, 8, 218))
     assert decoded(nearly, tmp_path / "nearly.png")[:, 0, 1].max() == 0
 

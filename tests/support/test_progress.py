@@ -155,7 +155,7 @@ def test_models_that_others_train_are_shown_together(log: Stderr) -> None:
     with progress.shown({"lam-1e-4": 40_000, "lam-1e-5": 40_000, "proof": 640}) as progress_file:
         progress.append(progress_file, report("lam-1e-4", 18_000))
         progress.append(progress_file, report("lam-1e-5", 17_600))
-        wait_for("0 of 3 models · lam-1e-4 45 %, lam-1e-5 44 % · 400 images/s", log)
+        wait_for("0 of 3 models · lam-1e-4 45%, lam-1e-5 44% · 400 images/s", log)
     assert not progress_file.exists()
 
 
@@ -169,7 +169,7 @@ def test_a_half_written_last_line_waits_until_it_is_whole(log: Stderr) -> None:
         assert log.getvalue() == ""
         with progress_file.open("a", encoding="utf-8") as file:
             file.write(line[40:])
-        wait_for("20 %", log)
+        wait_for("20%", log)
 
 
 def test_what_is_reported_just_before_the_end_is_shown(log: Stderr) -> None:
@@ -214,8 +214,8 @@ def test_a_log_has_a_line_now_and_then_and_one_for_each_that_finishes(
         display.show(report(done=done))
     display.show(report(done=40_000))
     assert log.getvalue().splitlines() == [
-        "   centred 1 % · epoch 2, loss 0.1235 · 200 images/s · 0:03:18 left",
-        "   centred 16 % · epoch 2, loss 0.1235 · 200 images/s · 0:02:48 left",
+        "   centred 1% · epoch 2, loss 0.1235 · 200 images/s · 0:03:18 left",
+        "   centred 16% · epoch 2, loss 0.1235 · 200 images/s · 0:02:48 left",
         "   centred · 40,000 images · epoch 2, loss 0.1235 · 200 images/s",
     ]
 
@@ -231,7 +231,7 @@ def test_models_that_train_at_once_share_a_line_with_the_time_that_all_need(log:
     display.show(report("lam-1e-5", 17_600, 210))
     # 22,000 and 22,400 images are left, at 400 a second.
     expected = (
-        "   1 of 3 models · lam-1e-4 45 %, lam-1e-5 44 % · 400 images/s · all models 0:01:51 left"
+        "   1 of 3 models · lam-1e-4 45%, lam-1e-5 44% · 400 images/s · all models 0:01:51 left"
     )
     assert log.getvalue().splitlines()[-1] == expected
 

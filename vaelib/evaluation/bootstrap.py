@@ -1,4 +1,4 @@
-"""What chance makes of a measure: bootstrap replicates and 95 % intervals.
+"""What chance makes of a measure: bootstrap replicates and 95% intervals.
 
 A measure is a tensor (1 + REPLICATES,): first the estimate, then bootstrap replicates of it, each
 from faces drawn anew with replacement. Every model gets the same draws. Differences and ratios of
@@ -52,7 +52,7 @@ def constant(value: float) -> Tensor:
 
 
 class Interval(NamedTuple):
-    """An estimate and the bounds of its 95 % interval."""
+    """An estimate and the bounds of its 95% interval."""
 
     value: float
     low: float
@@ -62,7 +62,7 @@ class Interval(NamedTuple):
 def interval(seeds: Sequence[Tensor]) -> Interval:
     """The mean and interval of a measure over the models of one or several seeds.
 
-    seeds: one measure (1 + REPLICATES,) per training seed. Of one seed, the interval is where 95 %
+    seeds: one measure (1 + REPLICATES,) per training seed. Of one seed, the interval is where 95%
     of the replicates lie, and covers chance in the faces alone. Of several, it is Student's: chance
     in training, and in the faces that each seed draws for itself, is measured by how far the seeds'
     estimates are apart; chance in faces that all seeds share, such as the held-out ones, does not

@@ -179,8 +179,8 @@ def check(claims: Mapping[str, Mapping[str, Any]]) -> None:
 def corrected(claims: Mapping[str, Mapping[str, Any]]) -> dict[str, VerdictWord]:
     """The verdicts if all parts of all claims together may err in one report of twenty.
 
-    Holm (1979): the smallest of m p-values has to be below 5 % / m, the next one below
-    5 % / (m - 1), and so on until one is not. A part whose p-value is not is undecided.
+    Holm (1979): the smallest of m p-values has to be below 5% / m, the next one below
+    5% / (m - 1), and so on until one is not. A part whose p-value is not is undecided.
     """
     p_values = sorted(p for claim in claims.values() for p in _p_values(claim))
     limit = -1.0  # the largest p-value that still counts

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vaelib.data import to_uint8
 
-FASTEST = 1  # of zlib's levels: half the time of its default for 2 % more bytes
+FASTEST = 1  # of zlib's levels: half the time of its default for 2% more bytes
 FRAME_MILLISECONDS = 80  # of a GIF
 GIF_COLOURS = 128
 

@@ -2,7 +2,7 @@
 
 They need no download, and being made from known factors they let a study ask what a photograph
 cannot answer: which way does this head really turn? Framing and attribute frequencies follow
-CelebA (eyes at 51 % of the height, mouth at 71 %, head and hair over 60 % of the width).
+CelebA (eyes at 51% of the height, mouth at 71%, head and hair over 60% of the width).
 """
 
 import contextlib

@@ -18,9 +18,9 @@ PASSES = 16  # at most; each lets one more float
 
 
 class Place(NamedTuple):
-    """Where something begins on the page, or where text ends: a mark, which has kind "metadata"."""
+    """Where something begins on the page, or where it ends."""
 
-    kind: str  # Typst's: figure, image, table or metadata
+    kind: str  # figure, image, table; end of text, end of figure, end of table
     name: str | None  # the label of a figure or numbered table
     page: int
     y: float  # cm from the top of the page
@@ -34,20 +34,13 @@ def typeset(document: str, pictures: Path, day: date) -> bytes:
     source = pictures / "document.typ"
     source.write_text(document, encoding="utf-8")
     timestamp = int(datetime.combine(day, time(), UTC).timestamp())  # not that of the build
-    floating: set[str] = set()
-    for _ in range(PASSES):
-        try:
-            query = _compiler(source, floating).query("<places>", field="value", one=True)
-        except RuntimeError:
-            break  # typeset below, it says more of what is wrong
-        places = json.loads(query)
-        leaving_gaps = that_leave_gaps([Place(**place) for place in places])
-        first = next((name for name in leaving_gaps if name not in floating), None)
-        if first is None:
-            break
-        floating.add(first)  # all that follows moves: it is looked at again
+    inputs = {"references": (REPORT / "references.bib").read_text(encoding="utf-8")}
+    compiler = typst.Compiler(
+        str(source), root=pictures, ignore_system_fonts=True, sys_inputs=inputs
+    )
+    _write_floating(pictures, least_empty(compiler, pictures))
     try:
-        pdf, warnings = _compiler(source, floating).compile_with_warnings(
+        pdf, warnings = compiler.compile_with_warnings(
             format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=timestamp
         )
     except typst.TypstError as error:
@@ -58,33 +51,64 @@ def typeset(document: str, pictures: Path, day: date) -> bytes:
     return pdf
 
 
-def that_leave_gaps(places: list[Place]) -> list[str]:
-    """The labels of the figures and tables before which a page is left with more than GAP empty.
+def least_empty(compiler: typst.Compiler, folder: Path) -> set[str]:
+    """The labels of those figures and tables that float in the layout with the smallest gaps.
 
-    places: in the order of the document. A figure comes before the image or table in it, but only
-    the latter is sure to lie on the page that it is printed on.
+    folder: of the document, which reads there what floats.
     """
-    labels: list[str] = []
-    end, name = None, None
+    floating: set[str] = set()
+    layouts: list[tuple[float, float, set[str]]] = []  # largest gap, all gaps, what floats
+    for _ in range(PASSES):
+        _write_floating(folder, floating)
+        try:
+            query = compiler.query("<places>", field="value", one=True)
+        except RuntimeError:
+            break  # the document cannot be typeset, which says more of what is wrong
+        places = [Place(**place) for place in json.loads(query)]
+        heights = gaps(places).values()
+        layouts.append((max(heights, default=0.0), sum(heights), floating))
+        name = that_leaves_a_gap(places, floating)
+        if name is None:
+            break
+        floating = floating | {name}  # all that follows moves: it is looked at again
+    return min(layouts, key=lambda layout: layout[:2], default=(0.0, 0.0, floating))[2]
+
+
+def gaps(places: list[Place]) -> dict[int, float]:
+    """The pages that have more than GAP empty, in cm; not the last, which may end anywhere."""
+    bottoms: dict[int, float] = {}
     for place in places:
-        if place.kind == "metadata":
-            end = place
-        elif place.kind == "figure":
-            name = place.name
-        elif name and end and place.page > end.page and PAGE_BOTTOM - end.y > GAP:
-            labels.append(name)
-            name = None
-    return labels
+        if place.kind.startswith("end of"):
+            bottoms[place.page] = max(place.y, bottoms.get(place.page, 0.0))
+    empty = {page: PAGE_BOTTOM - bottom for page, bottom in sorted(bottoms.items())[:-1]}
+    return {page: height for page, height in empty.items() if height > GAP}
 
 
-def _compiler(source: Path, floating: set[str]) -> typst.Compiler:
-    inputs = {
-        "references": (REPORT / "references.bib").read_text(encoding="utf-8"),
-        "floating": json.dumps(sorted(floating)),
-    }
-    return typst.Compiler(
-        str(source), root=source.parent, ignore_system_fonts=True, sys_inputs=inputs
-    )
+def that_leaves_a_gap(places: list[Place], floating: set[str]) -> str | None:
+    """The label of the first figure or table that left a gap because it does not float.
+
+    It comes next after all that is on the page with the gap. places: in the order of the document.
+    A figure comes before the image or table in it, but only the latter is sure to lie on the page
+    that it is printed on. What stands to the right of another floats with it.
+    """
+    for page in gaps(places):
+        name, left = None, None
+        for place in places:
+            if place.kind == "figure":
+                name = place.name
+            elif place.page > page and place.kind == "end of text":
+                break
+            elif place.kind in ("image", "table"):
+                stands_alone = left is None or (place.page, place.y) != (left.page, left.y)
+                if place.page > page and name and name not in floating and stands_alone:
+                    return name
+                left = place
+    return None
+
+
+def _write_floating(folder: Path, floating: set[str]) -> None:
+    """Names for the document what floats; a file, so that all else is typeset only once."""
+    (folder / "floating.json").write_text(json.dumps(sorted(floating)), encoding="utf-8")
 
 
 def _reason(error: typst.TypstError) -> str:

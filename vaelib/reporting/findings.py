@@ -52,8 +52,10 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "among draws with glasses, it is {points lower|higher} with 128",
     ),
     "C9": (
-        "of all interpolations, those least like the base model's are {% less|more} even",
-        "those least like it in that lose a face in the middle {points more|less} often",
+        "of the other models that it compares, the one whose interpolations differ most from the"
+        " base model's has steps that are {% less|more} even",
+        "the one that differs most in how often a face is lost midway loses it"
+        " {points more|less} often",
     ),
     "C10": (
         "with the pull, the steps of interpolations are {% more|less} even",
@@ -73,9 +75,19 @@ CLAUSES: dict[str, tuple[str, ...]] = {
 }
 
 WHY: dict[VerdictWord, str] = {
-    "holds": "Draws deform at small $\\lambda$ because of where they are drawn, not of the decoder",
+    "holds": "Draws deform at small $\\lambda$ because of where they are drawn, not because of the"
+    " decoder",
     "fails": "It is not the place of the draws that deforms faces at small $\\lambda$",
     "undecided": "Whether it is the place of the draws that deforms faces stays open",
+}
+
+ADVICE: dict[VerdictWord, str] = {
+    "holds": "Better faces can thus be had from a model that is trained already: fit a Gaussian to"
+    " the codes of training faces, and draw from that instead of the prior",
+    "fails": "To draw from where faces are encoded is no remedy for these models",
+    "undecided": "Whether it helps to draw from where faces are encoded needs larger samples",
+    "not measurable on this data": "Whether it helps to draw from where faces are encoded has to"
+    " be tried on faces that detectors can find",
 }
 
 EFFECT = re.compile(r"\{(%|points|bits) (.+?)\|(.+?)\}")
@@ -118,6 +130,11 @@ def why_draws_deform(record: Record, measures: Mapping[str, float | None]) -> st
     )
 
 
+def advice(record: Record) -> str:
+    """What a reader can make of claim C12, on the place of the draws, in one sentence."""
+    return f"{ADVICE[record['verdict']]}."
+
+
 def counted(verdicts: Sequence[VerdictWord]) -> str:
     """How many verdicts there are of each kind, such as "4 hold, 3 fail and 4 are undecided"."""
     counts = Counter(verdicts)
@@ -158,7 +175,8 @@ def _clause(words: str, part: Record) -> str:
     if len(bounds) == 2:
         low, high = (f"{x:z{style}}" for x in bounds)
         interval = f" ({low} to {high})"
-    effect_in_words = f"{effect:{style}} {unit} {direction}"
+    gap = "" if unit == "%" else " "
+    effect_in_words = f"{effect:{style}}{gap}{unit} {direction}"
     return words[: found.start()] + effect_in_words + words[found.end() :] + interval
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from vaelib.evaluation.attributes import RELIABLE
+from vaelib.evaluation.generated import searched
 from vaelib.model import TABLE_2_AS_PRINTED, VAE, Decoder, parameters
 from vaelib.reporting.notation import scientific
 from vaelib.reporting.results import Origin
@@ -66,16 +67,23 @@ def size_as_printed() -> str:
     """The height and width of what the decoder draws with the stride that the original prints."""
     with torch.no_grad():
         image = Decoder(4, table=TABLE_2_AS_PRINTED)(torch.zeros(1, 4))
-    return f"{image.shape[2]} x {image.shape[3]}"
+    return f"{image.shape[2]} × {image.shape[3]}"
 
 
-def detector_settings(detectors: Record) -> str:
-    """Each detector with its version, its settings and its threshold."""
+def detector_settings(detectors: Record, generated: int) -> str:
+    """Each detector with its version, settings and threshold, and how much it looks at.
+
+    generated: faces that each model draws to be measured.
+    """
     settings = [
-        f"*{name}* is {made['description']}, with a face from a score of {made['threshold']:.2f} on"
+        f"*{name}* is {made['description']}, with a threshold of {made['threshold']:.2f}"
         for name, made in detectors.items()
     ]
-    return f"In the table, {'; '.join(settings)}."
+    looked_at = [f"*{name}* looks at {number:,}" for name, number in searched(generated).items()]
+    return (
+        f"In the table, {'; '.join(settings)}. Each model draws {generated:,} faces to be"
+        f" measured; {' and '.join(looked_at)}."
+    )
 
 
 def what_the_classifier_learnt(classifier: Record) -> str:
@@ -84,7 +92,11 @@ def what_the_classifier_learnt(classifier: Record) -> str:
         return "These faces have no attributes; the classifier learnt crops, turns and colours."
     areas = [area for area in classifier["areas"].values() if area is not None]
     good = sum(area >= RELIABLE for area in areas)
-    return f"Of {len(classifier['areas'])} attributes, the classifier can predict {good}."
+    return (
+        "An attribute decides nothing where the area under the classifier's ROC curve on held-out"
+        f" faces is below {RELIABLE:.2f}, which leaves {good} of {len(classifier['areas'])}"
+        " attributes."
+    )
 
 
 def between(interval: Sequence[float]) -> str:
@@ -102,9 +114,9 @@ def norm_sentences(latent_record: Record, images: int) -> str:
         f"Each of these models saw {images:,} images. In evaluation, batch norm divides by running"
         f" variances that come from encoded faces. The features of encoded faces have"
         f" {encoded:.2f} times that variance (median over the layers of the decoder) and those of"
-        f" draws {drawn:.3f} times, so draws vary {direction}: by {batch['variety'][0]:.2f} of the"
-        f" variety of held-out faces, and by {batch['variety_fitted'][0]:.2f} of it if $z$ is drawn"
-        " where faces are encoded."
+        f" draws {drawn:.3f} times, so draws vary {direction}: their variety is"
+        f" {batch['variety'][0]:.2f} of that of held-out faces, and"
+        f" {batch['variety_fitted'][0]:.2f} of it if $z$ is drawn where faces are encoded."
     )
 
 

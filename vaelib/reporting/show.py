@@ -4,6 +4,7 @@ import base64
 import html
 import inspect
 import io
+import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,12 +18,29 @@ PREVIEW_QUALITY = 85
 WIDEST_COLUMN = 56  # characters of a table's cell before its text is wrapped
 
 
-def text(template: str, **values: Any) -> None:
-    """Show Markdown whose {placeholders} are filled from `values`; a missing one is an error.
+class _Filling(string.Formatter):
+    """Fills placeholders as `str.format` does, but with nothing that would leave a gap."""
 
-    Placeholders may look inside: {base[kl]:.0f}, {experiment.budget:,}.
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """The value in words. Raises ValueError for one that says nothing."""
+        words: str = super().format_field(value, format_spec)
+        if value is None or words.strip() in ("", "nan"):
+            raise ValueError(f"a placeholder is filled with {value!r}, which says nothing")
+        return words
+
+
+def filled(template: str, **values: Any) -> str:
+    """The template with its {placeholders} filled; see `text`."""
+    return _Filling().format(template.strip(), **values)
+
+
+def text(template: str, **values: Any) -> None:
+    """Show Markdown whose {placeholders} are filled from `values`.
+
+    Placeholders may look inside: {base[kl]:.0f}, {experiment.budget:,}. Raises KeyError where a
+    value is missing, and ValueError where it is empty, None or not a number.
     """
-    display(Markdown(template.strip().format(**values)))
+    display(Markdown(filled(template, **values)))
 
 
 def masthead(template: str, date: str, **values: Any) -> None:
@@ -30,7 +48,7 @@ def masthead(template: str, date: str, **values: Any) -> None:
 
     date: of the run, such as 2026-11-30; the PDF carries it.
     """
-    words = template.strip().format(date=date, **values)
+    words = filled(template, date=date, **values)
     display(Markdown(words), metadata={"date": date})
 
 

@@ -18,7 +18,7 @@ from vaelib.reporting.notation import model_formula, with_formulas
 
 Table = tuple[list[str], list[list[str]]]
 
-# A value with the low and high end of its 95 % interval; None where there is no number.
+# A value with the low and high end of its 95% interval; None where there is no number.
 RecordedInterval = Sequence[float | None]
 
 # Every measure of every model, as numbers.json keeps it: by model, then by measure.
@@ -31,7 +31,7 @@ WITHIN_GROUP, OUTSIDE_GROUP, FREQUENCY = "found ", "found not ", "frequency "
 
 
 def summarise(seeds: Sequence[MeasuresByModel]) -> Numbers:
-    """Every measure of every model over these seeds: its value and 95 % interval, six digits."""
+    """Every measure of every model over these seeds: its value and 95% interval, six digits."""
     return {
         model: {
             measure: [_rounded(x) for x in interval([models[model][measure] for models in seeds])]

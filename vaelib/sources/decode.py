@@ -38,7 +38,7 @@ def decode(photo: PhotoData, tolerance: float = ASPECT_TOLERANCE) -> NDArray[np.
     """One photo as uint8 (3, 64, 48): rotated by its EXIF, in RGB on white, cropped and resized.
 
     A photo is cropped to its largest centred part that has CelebA's aspect where its own differs
-    from that by more than the tolerance (0.1 is 10 %). Raises what Pillow raises on broken files,
+    from that by more than the tolerance (0.1 is 10%). Raises what Pillow raises on broken files,
     and ValueError on empty ones and on more than 50 megapixels.
     """
     content = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
@@ -93,7 +93,7 @@ def crop_and_resize(
 ) -> Image.Image:
     """The image resized to 48 x 64 (width x height), or to 64 x 48 where it is stored sideways.
 
-    tolerance: how far its aspect may be from CelebA's before it is cropped, 0.1 is 10 %. extent:
+    tolerance: how far its aspect may be from CelebA's before it is cropped, 0.1 is 10%. extent:
     its width and height, which may end within its last column and row.
     """
     _, target_height, target_width = IMAGE_SHAPE

@@ -82,7 +82,7 @@ def check_broken(broken: Sequence[str], count: int) -> None:
     if len(broken) >= BROKEN_LIMIT * count:
         raise InputError(
             f"{len(broken):,} of {count:,} photos cannot be decoded: {first_names(broken)}; "
-            "correct or remove them (a few, under 1 %, would be left out)"
+            "correct or remove them (a few, under 1%, would be left out)"
         )
 
 
@@ -107,6 +107,6 @@ def _decode_sample(source: Source) -> tuple[int, list[str], float]:
     seconds = (time.perf_counter() - started) / decoded * source.count
     named = [f"{file} ({reason})" for file, reason in sorted(broken.items())]
     check_broken(named, len(source.files))
-    if len(named) > decoded / 10:  # of an even sample: so it is more than 1 % of all
+    if len(named) > decoded / 10:  # of an even sample: so it is more than 1% of all
         check_broken(named, decoded)
     return decoded, named, seconds

@@ -138,7 +138,7 @@ def prepare(source: Source, count: int, folder: Path) -> None:
     images.npy uint8 (N, 3, 64, 48), attributes.npy bool (N, A) where there are any, split.npy
     uint8 (N,), all in the order of the photos' names, and at last facts.json with their checksums.
     A photo that cannot be decoded is left out and named on stderr.
-    Raises InputError where a list is malformed or does not fit, or 1 % of the photos or more are
+    Raises InputError where a list is malformed or does not fit, or 1% of the photos or more are
     broken.
     """
     attributes: NDArray[np.bool_] | None

@@ -148,7 +148,7 @@ def _summed(models: Collection[Progress]) -> Progress:
 def _overview(models: Collection[Progress]) -> str:
     """Which models run and how far they are, their rate together, and the time left for all."""
     running = [model for model in models if model.is_running]
-    percent = [f"{model.label} {100 * model.done // model.total} %" for model in running]
+    percent = [f"{model.label} {100 * model.done // model.total}%" for model in running]
     detail = running[0].detail if len(running) == 1 else ""
     summed = _summed(models)
     label, time_left = "", _time_left(summed)
