@@ -2,6 +2,9 @@
 -- citations. vaelib/publishing/cells.py says what the notebook may hold; typst.lua and html.lua write
 -- what is found here. What cannot be set stops the build with one line.
 
+-- Of the text's width, what a table's column of sentences gets; one that asks for less holds none.
+SENTENCES = 0.4 -- global: both writers read it
+
 local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
 local writer = dofile(pandoc.path.join { folder, FORMAT .. ".lua" })
 

@@ -2,8 +2,6 @@
 
 local writer = {}
 
-local SENTENCES = 0.4 -- of the text's width: what a table's column of sentences asks for
-
 local function html(code)
   return pandoc.RawInline("html", code)
 end

@@ -2,9 +2,6 @@
 
 local writer = {}
 
--- Of the text's width, what a table's column of sentences gets; one that asks for less has none.
-local SENTENCES = 0.4
-
 -- Tables of more rows than this may be split over pages, with their heads.
 local LONG = 16
 

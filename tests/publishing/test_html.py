@@ -2,10 +2,16 @@
 
 import re
 from pathlib import Path
+from urllib.request import urlopen
 
+import nbformat
 import pytest
+from nbconvert.exporters import get_export_names, get_exporter
+from nbconvert.nbconvertapp import NbConvertApp
 from nbformat import NotebookNode
+from traitlets.config import Application
 
+from tests.browser import jupyter_environment, jupyterlab
 from tests.publishing.test_pdf import NUMBERS, a_report, exported, with_figure, with_text
 from vaelib.publishing.cells import ExportError
 from vaelib.publishing.html import HtmlExporter, export_html
@@ -86,8 +92,29 @@ def test_the_same_notebook_gives_the_same_page(folder: Path) -> None:
     assert export(a_report(), folder).read_text() == export(a_report(), folder).read_text()
 
 
-def test_nbconvert_knows_both_exporters() -> None:
-    from nbconvert.exporters import get_export_names, get_exporter
+def names_for(application: type[Application]) -> set[str]:
+    """The exporters that an application offers, of those for the report."""
+    application.clear_instance()
+    application.instance()
+    try:
+        return {name for name in get_export_names() if name.startswith("report")}
+    finally:
+        application.clear_instance()
 
-    assert {"report-pdf", "report-html"} <= set(get_export_names())
-    assert get_exporter("report-html") is HtmlExporter
+
+def test_the_names_with_a_hyphen_are_for_the_command_line_alone() -> None:
+    anywhere = {"report_pdf", "report_html"}
+    assert names_for(Application) == anywhere
+    assert names_for(NbConvertApp) == anywhere | {"report-pdf", "report-html"}
+    assert get_exporter("report_html") is HtmlExporter
+
+
+@pytest.mark.browser  # a server, but no browser: what the menu of JupyterLab asks it for
+def test_jupyterlab_exports_the_report(folder: Path) -> None:
+    notebook = folder / "06_report.ipynb"
+    nbformat.write(a_report(), notebook)
+    environment = jupyter_environment(folder / "home")
+    with jupyterlab(notebook, environment) as address:
+        url = address.replace("/lab/tree/", "/nbconvert/report_html/")
+        page = urlopen(url, timeout=60).read().decode()
+    assert "Figure 3." in plain(page)

@@ -24,7 +24,7 @@ from vaelib.config import SEVEN, Experiment
 from vaelib.latent import Posterior
 from vaelib.loss import LossParts
 from vaelib.publishing.cells import TEXT_INCHES
-from vaelib.reporting import charts
+from vaelib.reporting import chart_style, charts
 from vaelib.reporting.notation import model_formula
 from vaelib.reporting.picture import Picture
 from vaelib.training.runs import HistoryRow, Run
@@ -95,7 +95,7 @@ def panels(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
         figure.draw_without_rendering()
         return Picture(Image.new("RGB", (1, 1)), alt)
 
-    monkeypatch.setattr(charts, "_as_picture", keep_axes)
+    monkeypatch.setattr(charts, "as_picture", keep_axes)
     return axes
 
 
@@ -156,7 +156,7 @@ def every_chart() -> dict[str, Picture]:
 
 
 def test_charts_are_rgb_pictures_with_something_on_white(every_chart: dict[str, Picture]) -> None:
-    needed = {(255, 255, 255), rgb_of(charts.COLOURS[0])}
+    needed = {(255, 255, 255), rgb_of(chart_style.COLOURS[0])}
     offenders = [
         name
         for name, chart in every_chart.items()
@@ -203,7 +203,7 @@ def test_the_style_reaches_the_legends(panels: list[Axes]) -> None:
         assert isinstance(figure, Figure)
         [legend] = figure.legends
         assert not legend.get_frame_on(), name
-        assert legend.get_texts()[0].get_fontsize() == charts.STYLE["font.size"], name
+        assert legend.get_texts()[0].get_fontsize() == chart_style.STYLE["font.size"], name
 
 
 def test_loss_curves_draw_the_validation_losses_of_every_model(panels: list[Axes]) -> None:
@@ -360,7 +360,7 @@ def test_marks_points_and_models_are_seen(every_chart: dict[str, Picture]) -> No
         "rate_distortion": charts.rate_distortion({"one": (1.0, 0.1)}),
         "frequencies": charts.frequencies(TRUTH, {}),
     }
-    palette = {rgb_of(colour) for colour in charts.COLOURS}
+    palette = {rgb_of(colour) for colour in chart_style.COLOURS}
     for name, less in with_less.items():
         assert (colours_of(every_chart[name].image) - colours_of(less.image)) & palette, name
 

@@ -8,6 +8,7 @@ import nbformat
 from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
 from traitlets import Unicode
+from traitlets.config import Application
 
 from vaelib.publishing.cells import ExportError, one_line, report_parts
 from vaelib.support import files
@@ -22,7 +23,8 @@ class ReportExporter(Exporter):
     """
 
     figures_root = Unicode(
-        str(ROOT), help="The folder that the paths of figures are relative to."
+        help="The folder that the paths of figures are relative to; empty: the nearest one above"
+        " the notebook that has a folder figures."
     ).tag(config=True)
 
     def document(self, markdown: str, pictures: Path, notebook: NotebookNode) -> str | bytes:
@@ -32,15 +34,32 @@ class ReportExporter(Exporter):
     def from_notebook_node(  # type: ignore[override]  # bytes, as nbconvert's own PDF exporters
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str | bytes, dict[str, Any]]:
-        name = (resources or {}).get("metadata", {}).get("name", "notebook")
+        metadata = (resources or {}).get("metadata", {})
+        name = metadata.get("name", "notebook")
+        root = Path(self.figures_root or _folder_above(Path(metadata.get("path", ""))))
         _, resources = super().from_notebook_node(nb, resources, **kw)
         try:
             with TemporaryDirectory() as folder:
                 pictures = Path(folder)
-                parts = report_parts(nb, Path(self.figures_root), pictures)
+                parts = report_parts(nb, root, pictures)
                 return self.document("\n\n".join(parts), pictures, nb), resources
         except ExportError as error:
             raise ExportError(f"{name}: {error}") from error
+
+
+def _folder_above(folder: Path) -> Path:
+    """The nearest folder that has a folder figures, from this one up; else the project's."""
+    above = [folder.absolute(), *folder.absolute().parents]
+    return next((parent for parent in above if (parent / "figures").is_dir()), ROOT)
+
+
+def on_command_line() -> bool:
+    """Whether nbconvert's own command runs.
+
+    Only that takes the names with a hyphen. Jupyter's server has an address for letters, digits and
+    underscores alone, so there they would be offered in vain, beside the names without one.
+    """
+    return Application.initialized() and Application.instance().name == "jupyter-nbconvert"
 
 
 def export(kind: type[ReportExporter], notebook: Path, target: Path, figures_root: Path) -> None:

@@ -10,9 +10,9 @@ the page and open at full size. The same input gives the same text.
 from pathlib import Path
 
 from nbformat import NotebookNode
-from traitlets import Unicode
+from traitlets import Unicode, default
 
-from vaelib.publishing.exporter import ReportExporter, export
+from vaelib.publishing.exporter import ReportExporter, export, on_command_line
 from vaelib.publishing.pandoc import convert
 
 
@@ -26,6 +26,14 @@ class HtmlExporter(ReportExporter):
     def document(self, markdown: str, pictures: Path, notebook: NotebookNode) -> str:
         """The page."""
         return convert(markdown, "html", pictures)
+
+
+class HtmlCommandLineExporter(HtmlExporter):
+    """The same under the name `report-html`."""
+
+    @default("enabled")
+    def _enabled(self) -> bool:
+        return on_command_line()
 
 
 def export_html(notebook: Path, page: Path, figures_root: Path) -> None:

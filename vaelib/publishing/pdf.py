@@ -11,10 +11,10 @@ can print. The same input gives the same bytes.
 from pathlib import Path
 
 from nbformat import NotebookNode
-from traitlets import Unicode
+from traitlets import Unicode, default
 
 from vaelib.publishing.cells import date_of_run
-from vaelib.publishing.exporter import ReportExporter, export
+from vaelib.publishing.exporter import ReportExporter, export, on_command_line
 from vaelib.publishing.pandoc import convert
 from vaelib.publishing.typesetting import typeset
 
@@ -29,6 +29,14 @@ class PdfExporter(ReportExporter):
     def document(self, markdown: str, pictures: Path, notebook: NotebookNode) -> bytes:
         """The PDF."""
         return typeset(convert(markdown, "typst", pictures), pictures, date_of_run(notebook))
+
+
+class PdfCommandLineExporter(PdfExporter):
+    """The same under the name `report-pdf`."""
+
+    @default("enabled")
+    def _enabled(self) -> bool:
+        return on_command_line()
 
 
 def export_pdf(notebook: Path, pdf: Path, figures_root: Path) -> None:

@@ -1,55 +1,36 @@
 """Charts: one function for each kind, numbers in, a picture with alternative text out."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
-from matplotlib.rcsetup import cycler
 from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image
 from torch import Tensor
 
 from vaelib.latent import Posterior
 from vaelib.loss import LossParts
+from vaelib.reporting.chart_style import (
+    COLOURS,
+    HALF_INCHES,
+    STYLE,
+    WIDTH_INCHES,
+    as_picture,
+    empty_figure,
+    legend_above,
+    panel,
+)
 from vaelib.reporting.notation import model_formula, model_text, scientific
 from vaelib.reporting.picture import Picture
 from vaelib.training.runs import Run
 
-DOTS_PER_INCH = 200  # of the picture in pixels
-# Charts are drawn in the size that they are printed in: across the page, or half as wide.
-WIDTH_INCHES, NARROW_INCHES, HALF_INCHES = 5.9, 4.4, 2.85
 IMAGES_SEEN = "images seen (thousands)"
-# Colour-blind safe (Okabe and Ito), in a fixed order.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#444444")
-# The page has the paper's own font in place of this one, which matplotlib brings along to measure.
-FONT, PRINTED_FONT = "STIXGeneral", "'Libertinus Serif', 'STIX Two Text', serif"
-STYLE: Any = {
-    "font.family": FONT,
-    "mathtext.fontset": "stix",
-    "svg.fonttype": "none",  # words stay words
-    "svg.hashsalt": "vaelib",  # the same numbers give the same file
-    "axes.prop_cycle": cycler(color=COLOURS),
-    "font.size": 9,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 4.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "legend.frameon": False,
-}
 
 
 @mpl.rc_context(STYLE)
 def loss_curves(runs: Mapping[str, Run]) -> Picture:
     """Reconstruction error and KL on validation faces against images seen, a line per model."""
-    figure = _figure(2.6)
+    figure = empty_figure(2.6)
     left, right = figure.subplots(1, 2)
     courses = []
     for name, run in runs.items():
@@ -66,15 +47,15 @@ def loss_curves(runs: Mapping[str, Run]) -> Picture:
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
-    _legend_above(figure, left)
+    legend_above(figure, left)
     alt = f"Line charts of mean squared error and of KL in nats by images seen. {' '.join(courses)}"
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def training_curve(run: Run) -> Picture:
     """The loss of one model as it falls, on training and on validation faces."""
-    figure, axes = _panel(2.6)
+    figure, axes = panel(2.6)
     lam = run.experiment.lam
     courses = []
     for split, colour in (("train", COLOURS[0]), ("validation", COLOURS[5])):
@@ -84,15 +65,15 @@ def training_curve(run: Run) -> Picture:
         axes.plot(seen, total, color=colour, label=split)
         courses.append(f"{split} {_course(total)}")
     axes.set(xlabel=IMAGES_SEEN, ylabel="loss", ylim=(0, None))
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     alt = f"Line chart of the loss by images seen: {', '.join(courses)}."
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
     """Both terms of the loss after each step of a few, a line per training."""
-    figure = _figure(2.2)
+    figure = empty_figure(2.2)
     left, right = figure.subplots(1, 2)
     courses = []
     for name, parts in terms.items():
@@ -103,9 +84,9 @@ def loss_terms(terms: Mapping[str, Sequence[LossParts]]) -> Picture:
         courses.append(f"With {name} the error goes {_course(errors)}, the KL {_course(nats)}.")
     left.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
     right.set(xlabel="step", ylabel="KL (nats)", ylim=(0, None))
-    _legend_above(figure, left)
+    legend_above(figure, left)
     alt = f"Line charts of mean squared error and of KL in nats by steps. {' '.join(courses)}"
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -115,7 +96,7 @@ def posteriors(by_stage: Mapping[str, Posterior], first: int, second: int) -> Pi
     Each face is a dot at its mean, in its own colour, with the ellipse of one standard deviation;
     the dotted circle is that of the prior.
     """
-    figure = _figure(1.9)
+    figure = empty_figure(1.9)
     panels = figure.subplots(1, len(by_stage), sharex=True, sharey=True, squeeze=False)[0]
     stages = []
     for axes, (stage, (mu, logvar)) in zip(panels, by_stage.items(), strict=True):
@@ -134,13 +115,13 @@ def posteriors(by_stage: Mapping[str, Posterior], first: int, second: int) -> Pi
         " with the circle of the prior; a panel for each stage of training. Mean distance from"
         f" the middle and mean standard deviation, {'; '.join(stages)}."
     )
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def bars(values: Mapping[str, float], xlabel: str) -> Picture:
     """One horizontal bar per name, with its value written out."""
-    figure, axes = _panel(0.5 + 0.3 * len(values), WIDTH_INCHES)
+    figure, axes = panel(0.5 + 0.3 * len(values), WIDTH_INCHES)
     drawn_bars = axes.barh(list(values), list(values.values()), height=0.6)
     axes.bar_label(drawn_bars, fmt="%.3g", padding=3)
     axes.invert_yaxis()
@@ -151,7 +132,7 @@ def bars(values: Mapping[str, float], xlabel: str) -> Picture:
         f"Bar chart, {xlabel}: {len(values)} bars, the longest {longest} with"
         f" {values[longest]:.3g}, the shortest {shortest} with {values[shortest]:.3g}."
     )
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -160,7 +141,7 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Picture:
 
     kl_by_model: (latent,) in nats, by the model's name.
     """
-    figure, axes = _panel(2.6)
+    figure, axes = panel(2.6)
     falls = []
     for name, nats in kl_by_model.items():
         ranked = nats.sort(descending=True).values
@@ -168,9 +149,9 @@ def latent_use(kl_by_model: Mapping[str, Tensor]) -> Picture:
         fall = f"from {ranked[0]:.2f} to {ranked[-1]:.2f} over {len(ranked)} latents"
         falls.append(f"{model_text(name)} {fall}")
     axes.set(xlabel="latent, most used first", ylabel="KL (nats)", ylim=(0, None))
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     alt = f"Line chart of the KL of each latent in nats, in falling order: {', '.join(falls)}."
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -179,32 +160,32 @@ def spectra(by_model: Mapping[str, Tensor]) -> Picture:
 
     by_model: (latent,), falling, by the model's name. The dotted line is the prior's variance, 1.
     """
-    figure, axes = _panel(2.6)
+    figure, axes = panel(2.6)
     ends = []
     for name, variances in by_model.items():
         axes.plot(range(1, len(variances) + 1), variances, label=model_formula(name))
         ends.append(f"{model_text(name)} from {variances[0]:.3g} to {variances[-1]:.3g}")
     axes.axhline(1, color="#444444", linestyle=":", label="prior")
     axes.set(xlabel="principal axis", ylabel="variance of z", yscale="log")
-    _legend_above(figure, axes, columns=3)
+    legend_above(figure, axes, columns=3)
     alt = f"Line chart of the variance of z along its principal axes: {', '.join(ends)}; prior 1."
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def histogram(values: Mapping[str, Sequence[float]], xlabel: str) -> Picture:
     """Densities of several sets of values in one panel, by the name of each set."""
-    figure, axes = _panel(2.4)
+    figure, axes = panel(2.4)
     for name, numbers in values.items():
         axes.hist(numbers, bins=60, density=True, histtype="step", label=model_formula(name))
     axes.set(xlabel=xlabel, ylabel="density")
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     spreads = [
         f"{model_text(name)} with mean {np.mean(numbers):.2f}"
         f" and standard deviation {np.std(numbers):.2f}"
         for name, numbers in values.items()
     ]
-    return _as_picture(figure, f"Histograms of {xlabel}: {', '.join(spreads)}.")
+    return as_picture(figure, f"Histograms of {xlabel}: {', '.join(spreads)}.")
 
 
 @mpl.rc_context(STYLE)
@@ -215,27 +196,27 @@ def optimum(
 
     bits: value, low and high at each of `lams`. marks: lambdas to compare, by name.
     """
-    figure, axes = _panel(2.5, HALF_INCHES)
+    figure, axes = panel(2.5, HALF_INCHES)
     value, low, high = np.array(bits).T
     axes.errorbar(lams, value, (value - low, high - value), marker="o", capsize=3)
     known = {name: lam for name, lam in marks.items() if np.isfinite(lam)}
     for (name, lam), colour in zip(known.items(), COLOURS[1:], strict=False):
         axes.axvline(lam, color=colour, linestyle="--", label=f"{name}: ${scientific(lam)}$")
     axes.set(xlabel=r"$\lambda$", ylabel="code length (bits per value)", xscale="log")
-    _legend_above(figure, axes, columns=1)
+    legend_above(figure, axes, columns=1)
     points = [f"{bit:.3f} at {lam:.1e}" for lam, bit in zip(lams, value, strict=True)]
     lines = [f"{name}, at {lam:.1e}" for name, lam in known.items()]
     alt = (
         f"Line chart of the code length in bits per value against lambda: {', '.join(points)}."
         f" Upright lines: {'; '.join(lines)}."
     )
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
 def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Picture:
     """KL (nats) against mean squared error, a point per model with its name."""
-    figure, axes = _panel(2.5, HALF_INCHES)
+    figure, axes = panel(2.5, HALF_INCHES)
     for name, (kl, error) in points.items():
         axes.plot(kl, error, "o")
         axes.annotate(
@@ -248,7 +229,7 @@ def rate_distortion(points: Mapping[str, tuple[float, float]]) -> Picture:
         for name, (kl, error) in points.items()
     ]
     alt = f"Chart of mean squared error against KL, a point for each model: {', '.join(places)}."
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 @mpl.rc_context(STYLE)
@@ -260,7 +241,7 @@ def frequencies(
     truth: frequency by attribute. models: value, low and high by model and attribute.
     """
     attributes = sorted(truth, key=lambda name: truth[name])
-    figure, axes = _panel(0.8 + 0.14 * len(attributes))
+    figure, axes = panel(0.8 + 0.14 * len(attributes))
     positions = np.arange(len(attributes))
     shares = [truth[name] for name in attributes]
     axes.barh(positions, shares, color="#dddddd", label="held-out faces")
@@ -277,7 +258,7 @@ def frequencies(
     names = [name.replace("_", " ") for name in attributes]
     axes.set_yticks(positions, names, fontsize=8)
     axes.set(xlabel="frequency", ylim=(-0.8, len(attributes) - 0.2))
-    _legend_above(figure, axes, columns=3)
+    legend_above(figure, axes, columns=3)
     rare = [
         f"{sum(intervals[name][0] < truth[name] / 2 for name in attributes)}"
         f" for {model_text(model)}"
@@ -288,7 +269,7 @@ def frequencies(
         " dot for the faces of each model. Attributes less than half as frequent as among"
         f" held-out faces: {', '.join(rare)}."
     )
-    return _as_picture(figure, alt)
+    return as_picture(figure, alt)
 
 
 def _course(values: Sequence[float]) -> str:
@@ -296,28 +277,3 @@ def _course(values: Sequence[float]) -> str:
     first, last, highest = values[0], values[-1], max(values)
     peak = f" up to {highest:.3g} and down" if highest > max(first, last) else ""
     return f"from {first:.3g}{peak} to {last:.3g}"
-
-
-def _panel(height: float, width: float = NARROW_INCHES) -> tuple[Figure, Axes]:
-    figure = _figure(height, width)
-    return figure, figure.subplots()
-
-
-def _figure(height: float, width: float = WIDTH_INCHES) -> Figure:
-    # Figure without pyplot: no global state, no window, the same in a notebook and on a cluster.
-    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-
-
-def _legend_above(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    """Names the lines of a panel above it, where no line runs through them."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)))
-
-
-def _as_picture(figure: Figure, alt: str) -> Picture:
-    pixels, drawing = io.BytesIO(), io.StringIO()
-    figure.savefig(pixels, format="png")
-    figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
-    with Image.open(pixels) as picture:
-        image = picture.convert("RGB")
-    return Picture(image, alt, drawing.getvalue().replace(f"'{FONT}'", PRINTED_FONT))
