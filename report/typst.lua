@@ -86,11 +86,22 @@ local mends = {
   { 'upright%(op%(("[%a ]+")%)%)', "upright(%1)" },
 }
 
-function writer.math(math, label)
-  local code = pandoc.write(pandoc.Pandoc { pandoc.Plain { math } }, "typst"):gsub("%s+$", "")
-  for _, mend in ipairs(mends) do
-    code = code:gsub(mend[1], mend[2])
+local translated = {} -- by formula: the same stand in many cells of a table
+
+local function typst_code(math)
+  local key = math.mathtype .. math.text
+  if not translated[key] then
+    local code = pandoc.write(pandoc.Pandoc { pandoc.Plain { math } }, "typst"):gsub("%s+$", "")
+    for _, mend in ipairs(mends) do
+      code = code:gsub(mend[1], mend[2])
+    end
+    translated[key] = code
   end
+  return translated[key]
+end
+
+function writer.math(math, label)
+  local code = typst_code(math)
   local options = "alt: " .. quoted(math.text)
   if label then
     options = options .. ', numbering: "(1)"'
