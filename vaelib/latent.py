@@ -160,13 +160,14 @@ def mean_difference(mu: Tensor, has: Tensor) -> Tensor:
 def classifier_normal(mu: Tensor, has: Tensor) -> Tensor:
     """The normal of Fisher's linear classifier of an attribute, (latent,).
 
-    As long as `mean_difference`, so that a step of 1 is as far for both. Arguments and errors are
-    the same too.
+    Of such a length that a step of 1 leads as far along the difference of means as
+    `mean_difference` itself, however much or little else changes on the way. Arguments and errors
+    are the same too.
     """
     difference = mean_difference(mu, has)
     within_groups = torch.cat([mu[group] - mu[group].mean(dim=0) for group in (has, ~has)])
     covariance = within_groups.T @ within_groups / max(1, len(within_groups) - 2)
     ridge = RIDGE * covariance.diagonal().mean().clamp(min=1e-8)
     normal = torch.linalg.solve(covariance + ridge * torch.eye(mu.shape[1]), difference)
-    scaled: Tensor = normal * (difference.norm() / normal.norm().clamp(min=1e-12))
+    scaled: Tensor = normal * (difference @ difference / (normal @ difference).clamp(min=1e-12))
     return scaled

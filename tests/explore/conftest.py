@@ -21,6 +21,7 @@ from vaelib.publishing.notebooks import Parameters, copy_with_parameters
 from vaelib.support import paths
 
 THREE_MODELS = ("lam-1e-5", "latent-32", "centred")
+THEIR_LABELS = ("λ = 10⁻⁵", "32 latents", "centre pull")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +49,7 @@ def three_models(faces: FaceSet, runs: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def state(faces: FaceSet, three_models: Path, monkeypatch: pytest.MonkeyPatch) -> ExplorerState:
     monkeypatch.setattr(states, "TRAIN_SAMPLE", 100)
+    monkeypatch.setattr(states, "JUDGED_FACES", 20)
     monkeypatch.setattr(traverse, "DIRECTION_FACES", 50)
     return ExplorerState(faces, find_runs(three_models / faces.name, faces.fingerprint))
 

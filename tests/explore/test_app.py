@@ -1,11 +1,19 @@
 """The server of `make app`: who is let in, and what it gives away."""
 
 import socket
+import subprocess
+import time
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import nbformat
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from tests.browser import CHROMIUM, WAIT, started_chromium
+from vaelib.explore.app import unlink_notebooks
 
 pytestmark = pytest.mark.browser  # no browser, but the server that the browser's tests start
 
@@ -53,3 +61,41 @@ def test_no_file_is_served_and_no_folder_listed(app: str) -> None:
         if gives_page or "root:" in text:
             offenders.append((path, status))
     assert not offenders
+
+
+def kernels(address: str) -> set[int]:
+    """The processes of kernels that the app at this address has started."""
+    command = ["ps", "-A", "-o", "pid=,ppid=,args="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
+    port = str(urlsplit(address).port)
+    servers = {pid for pid, _, args in processes if "vaelib app" in args and port in args.split()}
+    return {
+        int(pid)
+        for pid, parent, args in processes
+        if parent in servers and "ipykernel_launcher" in args
+    }
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
+def test_the_kernel_of_a_closed_page_ends_within_a_minute(app: str) -> None:
+    with started_chromium() as browser:
+        page = browser.new_page()
+        page.goto(app, timeout=WAIT)
+        page.get_by_role("group", name="faces drawn from noise").wait_for(timeout=WAIT)
+        started = kernels(app)
+        assert started
+        page.close()
+    deadline = time.monotonic() + 60
+    while started & kernels(app) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert not started & kernels(app)
+
+
+def test_links_to_notebooks_that_the_page_does_not_serve_are_words(tmp_path: Path) -> None:
+    notebook = tmp_path / "page.ipynb"
+    text = "See [03_lambda_study](03_lambda_study.ipynb) and [CelebA](https://example.org)."
+    nbformat.write(new_notebook(cells=[new_markdown_cell(text)]), notebook)
+    unlink_notebooks(notebook)
+    cell = nbformat.read(notebook, as_version=4).cells[0]
+    assert cell.source == "See 03_lambda_study and [CelebA](https://example.org)."

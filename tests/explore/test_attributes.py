@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vaelib import latent
-from vaelib.data import FaceSet
+from vaelib.data import FaceSet, to_uint8
 from vaelib.evaluation import attributes as classifiers
 from vaelib.explore.attributes import METHODS, Attributes
 from vaelib.explore.state import ExplorerState
@@ -20,9 +20,10 @@ def test_strength_moves_the_face_along_the_direction(state: ExplorerState, metho
     panel.method.value, panel.attribute.value, panel.strength.value = method, "Male", 2.0
     mu = state.encoded("lam-1e-5", len(state.train_sample)).mu
     direction = METHODS[method](mu, state.faces.where("Male")[state.train_sample])
-    z = state.latent_mean("lam-1e-5", "held-out 1") + 2 * direction
+    z = state.latent_of("lam-1e-5", "held-out 1") + 2 * direction
     expected = latent.decode(state.models.model("lam-1e-5"), z)[0]
-    torch.testing.assert_close(panel.faces.shown[1], expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(panel.faces.shown[2], to_uint8(expected), rtol=0, atol=1)
+    assert torch.equal(panel.faces.shown[0], state.gallery["held-out 1"].image)
 
 
 def test_an_attribute_that_too_few_faces_have_is_reported(
@@ -52,7 +53,7 @@ def test_an_untrained_classifier_is_not_asked(
 ) -> None:
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     assert not classifiers.is_trained(state.faces)
-    assert Attributes(state).faces.labels == ["before", "after"]
+    assert Attributes(state).faces.labels == ["as it is", "before", "after"]
 
 
 @pytest.fixture
@@ -72,6 +73,17 @@ def state_with_classifier(
 def test_the_classifiers_probability_stands_by_each_face(
     state_with_classifier: ExplorerState,
 ) -> None:
-    labels = Attributes(state_with_classifier).faces.labels
-    assert [label.split(":")[0] for label in labels] == ["before", "after"]
-    assert all("Smiling" in label and "%, the classifier says" in label for label in labels)
+    panel = Attributes(state_with_classifier)
+    attribute, labels = panel.attribute.value.replace("_", " "), panel.faces.labels
+    assert [label.split(":")[0] for label in labels] == ["as it is", "before", "after"]
+    assert all(attribute in label and "%, the classifier says" in label for label in labels)
+
+
+@pytest.mark.slow
+def test_attributes_that_the_classifier_tells_best_come_first(
+    state_with_classifier: ExplorerState,
+) -> None:
+    panel = Attributes(state_with_classifier)
+    areas = [panel._area(name) for _, name in panel.attribute.options]
+    assert areas == sorted(areas, reverse=True)
+    assert panel.attribute.value == panel.attribute.options[0][1]

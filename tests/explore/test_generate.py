@@ -1,6 +1,9 @@
 """The panel of faces drawn from the prior."""
 
+import io
+
 import torch
+from PIL import Image
 
 from vaelib import latent
 from vaelib.data import to_uint8
@@ -22,7 +25,14 @@ def test_a_click_keeps_the_face_that_was_clicked(state: ExplorerState) -> None:
     panel = Generate(state)
     panel.faces._on_message(None, {"clicked": 7}, [])
     (kept,) = state.kept.values()
-    assert torch.equal(kept, to_uint8(panel.faces.shown[7]))
+    assert torch.equal(kept.image, to_uint8(panel.faces.shown[7]))
+    model = state.models.model(kept.model)
+    assert kept.z is not None
+    torch.testing.assert_close(latent.decode(model, kept.z[None])[0], panel.faces.shown[7])
+
+
+def test_the_grid_can_be_saved(state: ExplorerState) -> None:
+    assert Image.open(io.BytesIO(Generate(state).png())).width > 8 * 48
 
 
 def test_a_click_on_no_face_keeps_nothing(state: ExplorerState) -> None:

@@ -43,7 +43,7 @@ def test_a_lost_model_is_reported_and_the_others_are_drawn(
     state_with_a_lost_model: ExplorerState,
 ) -> None:
     panel = Compare(state_with_a_lost_model)
-    assert panel.faces.labels == ["lam-1e-5", "latent-32"]
+    assert panel.faces.labels == ["λ = 10⁻⁵", "32 latents"]
     assert panel.status.is_error
     assert panel.status.text.startswith("the run centred was deleted")
 
@@ -59,7 +59,7 @@ def test_the_report_of_a_lost_model_goes_with_another_choice(
 
 
 def test_models_are_listed_with_the_images_that_they_have_seen(state: ExplorerState) -> None:
-    assert ("centred, 40,000 images seen", "centred") in Generate(state).model.options
+    assert ("centre pull (40,000 images seen)", "centred") in Generate(state).model.options
 
 
 def test_the_base_model_is_chosen_at_first(state: ExplorerState) -> None:

@@ -66,10 +66,30 @@ def test_other_seeds_and_settings_are_named_by_what_is_different(tmp_path: Path)
         "lam-1e-5",
         "lam-1e-5, seed 1",
         "lam-1e-5, batch norm",
-        "lam-5e-1, latent 16",
-        "lam-1e-5, calibrated",
+        "lam-5e-1, 16 latents",
+        "calibrated lambda",
         "lam-1.2e-5",
     }
+
+
+def test_models_have_labels_as_the_field_writes_them(tmp_path: Path) -> None:
+    base = SEVEN["lam-1e-5"]
+    finished(tmp_path, "a", base)
+    finished(tmp_path, "b", replace(base, seed=1), seen=320)
+    finished(tmp_path, "c", replace(base, lam=1.2e-5))
+    finished(tmp_path, "d", replace(base, weighting="calibrated"))
+    index = find_runs(tmp_path, FACES)
+    assert {index.label(name) for name in index.names} == {
+        "λ = 10⁻⁵",
+        "λ = 10⁻⁵, seed 1",
+        "λ = 1.2 × 10⁻⁵",
+        "calibrated lambda",
+    }
+
+
+def test_a_model_that_only_proves_something_is_left_out(tmp_path: Path) -> None:
+    finished(tmp_path, "run", replace(SEVEN["lam-1e-5"], kl_reading="plus_one"))
+    assert find_runs(tmp_path, FACES).names == ()
 
 
 def test_a_run_that_is_not_finished_is_left_out(tmp_path: Path) -> None:

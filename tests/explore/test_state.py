@@ -1,11 +1,14 @@
 """The explorer's state: faces to choose from, what is kept, and how it is opened."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.explore.conftest import THREE_MODELS
+from vaelib import data, latent
 from vaelib.config import PRESETS
 from vaelib.explore import state as states
 from vaelib.explore.state import ExplorerState, open_state
@@ -22,7 +25,37 @@ def test_only_the_newest_kept_faces_stay(state: ExplorerState) -> None:
 def test_held_out_faces_are_no_training_faces(state: ExplorerState) -> None:
     train = state.faces.images[state.faces.train]
     for face in state.held_out.values():
-        assert not (train == face).flatten(1).all(dim=1).any()
+        assert not (train == face.image).flatten(1).all(dim=1).any()
+
+
+def test_the_model_that_drew_a_face_uses_its_z_and_others_encode_its_picture(
+    state: ExplorerState,
+) -> None:
+    z = latent.noise(1, 64, 7)
+    drawn = latent.decode(state.models.model("lam-1e-5"), z)[0]
+    name = state.keep(drawn, "drawn", "lam-1e-5", z[0])
+    assert torch.equal(state.latent_of("lam-1e-5", name), z)
+    encoded = latent.latent_means(state.models.model("centred"), data.to_uint8(drawn)[None])
+    assert torch.equal(state.latent_of("centred", name), encoded)
+    assert state.origin_of(name).startswith("λ = 10⁻⁵ drew kept 1 and uses its z")
+    assert state.origin_of("held-out 1") == ""
+
+
+def test_an_error_is_compared_with_those_of_held_out_faces(state: ExplorerState) -> None:
+    shares = [state.share_with_less_error("lam-1e-5", error) for error in (0.0, 4.0)]
+    assert shares == [0, 1]
+
+
+def test_what_panels_need_is_computed_beforehand(state: ExplorerState) -> None:
+    state.warm_up()
+    assert all(state.is_encoded(name, states.FITTED_FACES) for name in THREE_MODELS)
+    assert state.is_encoded("lam-1e-5", len(state.train_sample))
+
+
+def test_what_two_threads_ask_for_is_computed_once(state: ExplorerState) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: state.encoded("centred", 50), range(2))
+    assert first is second
 
 
 @pytest.mark.slow
@@ -34,7 +67,7 @@ def test_without_a_run_the_smoke_base_model_is_trained_and_the_summary_says_so(
     state = open_state("synthetic")
     assert state.models.names == ("lam-1e-5",)
     assert state.summary.startswith(
-        "There was no trained model of synthetic, so lam-1e-5 was trained"
+        "There was no trained model of synthetic, so λ = 10⁻⁵ was trained"
     )
     assert "make report" in state.summary
 
@@ -45,4 +78,4 @@ def test_the_summary_names_the_missing_models(
     monkeypatch.setattr(paths, "RUNS", three_models)
     summary = open_state("synthetic", "smoke").summary
     assert summary.startswith("3 of the seven models and 0 others")
-    assert "To make lam-1e-3, lam-1e-4, lam-1e-6, latent-128, run make report" in summary
+    assert "To make λ = 10⁻³, λ = 10⁻⁴, λ = 10⁻⁶, 128 latents, run make report" in summary

@@ -4,10 +4,12 @@ It is served to this machine alone, from a folder that holds nothing else, and o
 have the token of its address. It asks nothing of any other server.
 """
 
+import re
 import socket
 import tempfile
 from pathlib import Path
 
+import nbformat
 from traitlets.config import Config
 from voila.app import Voila
 
@@ -16,6 +18,8 @@ from vaelib.support import paths
 from vaelib.support.errors import InputError
 
 NOTEBOOK = "07_explore.ipynb"
+SECONDS_AFTER_CLOSING = 20  # of a page, until its kernel ends
+LINK_TO_NOTEBOOK = re.compile(r"\[([^\]]+)\]\([^)]+\.ipynb\)")
 TEMPLATE = Path(__file__).with_name("static")
 
 
@@ -38,9 +42,22 @@ def settings(port: int, browser: bool) -> Config:
     config.VoilaConfiguration.file_allowlist = []
     config.VoilaConfiguration.template = "lab"
     config.VoilaConfiguration.show_tracebacks = False
+    # A page that is closed leaves a kernel without a connection; one that is open never does.
+    config.MappingKernelManager.cull_idle_timeout = SECONDS_AFTER_CLOSING
+    config.MappingKernelManager.cull_interval = SECONDS_AFTER_CLOSING // 2
+    config.MappingKernelManager.cull_connected = False
     if hasattr(socket, "AF_UNIX"):  # sockets in the file system: no kernel listens on a port
         config.ConnectionFileMixin.transport = "ipc"
     return config
+
+
+def unlink_notebooks(notebook: Path) -> None:
+    """Leave only the words of links to other notebooks, which the page does not serve."""
+    node = nbformat.read(notebook, as_version=4)
+    for cell in node.cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK_TO_NOTEBOOK.sub(r"\1", cell.source)
+    nbformat.write(node, notebook)
 
 
 def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
@@ -51,4 +68,5 @@ def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
         notebook = Path(folder) / NOTEBOOK
         copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, notebook, parameters)
+        unlink_notebooks(notebook)
         Page.launch_instance([str(notebook)], config=settings(port, browser))

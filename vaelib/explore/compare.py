@@ -16,6 +16,7 @@ class Compare(Panel):
         self.place = self.place_dropdown()
         self.seed, next_seed = widgets.seed_controls("Draw again")
         self.faces = widgets.FaceGrid("one noise through all models", self._keep, width=144)
+        self.z: dict[str, torch.Tensor] = {}  # (1, latent) of each model
         self.found, self.count = self.counting(self.faces)
         self.on_change(self._draw, self.place, self.seed)
         controls = widgets.row(self.place, self.seed, next_seed)
@@ -24,14 +25,15 @@ class Compare(Panel):
 
     def _draw(self) -> None:
         models = self.load_models()
-        faces = []
+        self.z = {}
         for name, model in models.items():
             noise = latent.noise(1, model.latent, self.seed.value)
-            z = self.state.latents(name, noise, self.place.value)
-            faces.append(latent.decode(model, z))
-        self.faces.show(torch.cat(faces), list(models))
+            self.z[name] = self.state.latents(name, noise, self.place.value)
+        faces = [latent.decode(models[name], z) for name, z in self.z.items()]
+        self.faces.show(torch.cat(faces), [self.state.models.label(name) for name in models])
         self.count()
 
     def _keep(self, index: int) -> None:
-        origin = f"{self.faces.labels[index]} seed {self.seed.value}"
-        self.keep(self.faces.shown[index], origin)
+        name = list(self.z)[index]
+        origin = f"{self.state.models.label(name)} seed {self.seed.value}"
+        self.keep(self.faces.shown[index], origin, name, self.z[name][0])

@@ -3,6 +3,8 @@
 The panels share a state: a face that is kept in one can be chosen in the others.
 """
 
+import threading
+
 import ipywidgets
 import torch
 from IPython.display import clear_output
@@ -45,6 +47,7 @@ class Explorer:
         # for each other take a hundred times as long as one alone.
         torch.set_num_threads(1)
         self.status.show(self.state.summary)
+        threading.Thread(target=self.state.warm_up, daemon=True).start()
 
     def panel(self, name: str) -> ipywidgets.Widget:
         """A panel, by its name in PANELS; a status line where it cannot be opened."""

@@ -1,11 +1,13 @@
 """The panel that draws a grid of faces."""
 
+import torch
+
 from vaelib import latent
-from vaelib.explore import widgets
+from vaelib.explore import encoding, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 
-COUNT = 24  # faces
+COUNT, COLUMNS = 24, 8  # faces
 MAX_TEMPERATURE = 2.0  # times the prior's standard deviation
 
 
@@ -21,6 +23,7 @@ class Generate(Panel):
             label="Temperature", value=1.0, max=MAX_TEMPERATURE, step=0.05
         )
         self.faces = widgets.FaceGrid("faces drawn from noise", self._keep)
+        self.z = torch.zeros(0, 1)  # of these faces
         self.found, self.count = self.counting(self.faces)
         self.on_change(self._draw, self.model, self.place, self.seed, self.temperature)
         slider = widgets.flexible(self.temperature)
@@ -29,16 +32,24 @@ class Generate(Panel):
             self.status,
             self.faces,
             self.found,
+            widgets.row(
+                widgets.SaveButton("Save the faces as PNG", "faces.png", self.status, self.png)
+            ),
         )
         self.status.run(self._draw)
 
     def _draw(self) -> None:
         model = self.state.models.model(self.model.value)
         noise = latent.noise(COUNT, model.latent, self.seed.value) * self.temperature.value
-        z = self.state.latents(self.model.value, noise, self.place.value)
-        self.faces.show(latent.decode(model, z))
+        self.z = self.state.latents(self.model.value, noise, self.place.value)
+        self.faces.show(latent.decode(model, self.z))
         self.count()
 
     def _keep(self, index: int) -> None:
-        origin = f"{self.model.value} seed {self.seed.value} face {index + 1}"
-        self.keep(self.faces.shown[index], origin)
+        name = self.model.value
+        origin = f"{self.state.models.label(name)} seed {self.seed.value} face {index + 1}"
+        self.keep(self.faces.shown[index], origin, name, self.z[index])
+
+    def png(self) -> bytes:
+        """The faces as a PNG, in rows of eight."""
+        return encoding.grid(self.faces.shown, COLUMNS)

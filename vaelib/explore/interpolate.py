@@ -26,14 +26,22 @@ class Interpolate(Panel):
         self.path = widgets.dropdown("Path", PATHS)
         self.share = widgets.Slider(label="Position on the path", value=0.5, play=True)
         self.ends = widgets.FaceGrid("ends of the path", width=64)
+        self.origins = widgets.StatusLine()  # how models come by the z of kept faces
         self.here = widgets.FaceGrid("faces at this position", self._keep)
         self.rows = widgets.FaceGrid("the whole path", width=64)
         self.latents: dict[str, Tensor] = {}  # (2, latent) of both ends, by model
         self.on_change(self._draw_all, self.first, self.last, self.model, self.path)
         self.on_change(self._draw_here, self.share)
         self.view = widgets.column(
-            widgets.row(self.first, self.last, self.model, self.path),
+            widgets.row(
+                self.first,
+                self.last,
+                widgets.button("Swap", self._swap),
+                self.model,
+                self.path,
+            ),
             self.ends,
+            self.origins,
             self.share,
             self.status,
             self.here,
@@ -53,32 +61,52 @@ class Interpolate(Panel):
         """Draw everything: the faces, models or path have changed."""
         names = (self.first.value, self.last.value)
         self.latents = {}
-        ends = torch.stack([self.state.gallery[name] for name in names])
-        for name, model in self.load_models(self.model.value).items():
-            self.latents[name] = latent.latent_means(model, ends)
-        self.ends.show(ends, names)
+        for model in self.load_models(self.model.value):
+            ends = [self.state.latent_of(model, name) for name in names]
+            self.latents[model] = torch.cat(ends)
+        self.ends.show(self._end_images(), names)
+        origins = [self.state.origin_of(name) for name in dict.fromkeys(names)]
+        self.origins.show(" ".join(origin for origin in origins if origin))
         rows = self._decode(torch.linspace(0, 1, ROW))
-        self.rows.show(torch.cat(list(rows.values())), rows=list(rows))
+        self.rows.show(torch.cat(list(rows.values())), rows=self._labels())
         self._draw_here()
+
+    def _end_images(self) -> Tensor:
+        """Both ends, uint8 (2, 3, 64, 48)."""
+        return torch.stack(
+            [self.state.gallery[each.value].image for each in (self.first, self.last)]
+        )
+
+    def _labels(self) -> list[str]:
+        """The models that are drawn, as they are shown."""
+        return [self.state.models.label(model) for model in self.latents]
+
+    def _swap(self) -> None:
+        self.first.value, self.last.value = self.last.value, self.first.value
 
     def _draw_here(self) -> None:
         """Draw one face of each model: only the position has changed."""
         if not self.latents:
             raise InputError("no model is left to draw this; choose another under Models")
         faces = self._decode(torch.tensor([self.share.value]))
-        self.here.show(torch.cat(list(faces.values())), list(faces))
+        self.here.show(torch.cat(list(faces.values())), self._labels())
 
     def _decode(self, shares: Tensor) -> dict[str, Tensor]:
         """Faces (n, 3, 64, 48) at n shares of the path, by model."""
-        faces = {}
-        for name, ends in self.latents.items():
-            z = latent.interpolate_latents(ends[:1], ends[1:], shares, self.path.value)
-            faces[name] = latent.decode(self.state.models.model(name), z[0])
-        return faces
+        return {
+            model: latent.decode(self.state.models.model(model), self._z(model, shares))
+            for model in self.latents
+        }
+
+    def _z(self, model: str, shares: Tensor) -> Tensor:
+        """z (n, latent) of a model at n shares of the path."""
+        first, last = self.latents[model].split(1)
+        return latent.interpolate_latents(first, last, shares, self.path.value)[0]
 
     def png(self) -> bytes:
-        """The rows as a PNG, each with its model's name."""
-        return encoding.labelled_rows(self._decode(torch.linspace(0, 1, ROW)))
+        """The rows as a PNG, each with its model's name, and first the faces at both ends."""
+        rows = {"from, to": self._end_images(), **self._decode(torch.linspace(0, 1, ROW))}
+        return encoding.labelled_rows({self.state.models.label(row): rows[row] for row in rows})
 
     def gif(self) -> bytes:
         """The path as a GIF, the models beside each other."""
@@ -86,4 +114,7 @@ class Interpolate(Panel):
         return encoding.gif(list(torch.stack(list(rows.values()), dim=1)))
 
     def _keep(self, index: int) -> None:
-        self.keep(self.here.shown[index], f"{self.here.labels[index]} between")
+        model = list(self.latents)[index]
+        origin = f"{self.state.models.label(model)} at {self.share.value:.2f} of a path"
+        z = self._z(model, torch.tensor([self.share.value]))[0]
+        self.keep(self.here.shown[index], origin, model, z)

@@ -3,11 +3,12 @@
 import torch
 
 from vaelib import latent
-from vaelib.data import to_uint8
+from vaelib.data import to_float, to_uint8
+from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
 from vaelib.explore import encoding, photo, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.photo import Frame, UserPhoto
-from vaelib.explore.state import ExplorerState
+from vaelib.explore.state import KINDS, ExplorerState
 
 HEIGHT = 320  # pixels of the photo as it is shown
 
@@ -34,8 +35,11 @@ class OwnPhoto(Panel):
         save = widgets.SaveButton(
             "Save the faces as PNG", "reconstructions.png", self.status, self.png
         )
+        self.known = widgets.StatusLine()  # what the models know, and if there is a face at all
+        self.judge = widgets.Settled(self.known, self._look_for_a_face)
         self.shown_with_photo = (
             widgets.row(self.picture, widgets.flexible(sliders)),
+            self.known,
             self.faces,
             widgets.row(keep, save),
         )
@@ -60,9 +64,23 @@ class OwnPhoto(Panel):
         overlay = photo.with_frame(self.photo.image, frame, HEIGHT)
         self.picture.content = encoding.jpeg(overlay)
         face = photo.crop(self.photo.image, [frame])
-        models = self.load_models()
-        drawn = [to_uint8(latent.reconstruct(model, face)) for model in models.values()]
-        self.faces.show(torch.cat([face, *drawn]), ["your photo, framed", *models])
+        drawn, labels = [], ["your photo, framed"]
+        for name, model in self.load_models().items():
+            reconstructed = latent.reconstruct(model, face)
+            error = float((reconstructed - to_float(face)).square().mean())
+            share = self.state.share_with_less_error(name, error)
+            drawn.append(to_uint8(reconstructed))
+            labels.append(f"{self.state.models.label(name)}: {_how_far(share)}")
+        self.faces.show(torch.cat([face, *drawn]), labels)
+        self.judge()
+
+    def _look_for_a_face(self) -> None:
+        """Say what the models know, and whether there is a face in the frame at all."""
+        found = haar_scores(self.faces.shown[:1])[0] >= USUAL_THRESHOLD
+        words = f"These models learnt from {KINDS[self.state.faces.kind]}."
+        if not found:
+            words = f"OpenCV's detector finds no face in this frame. {words}"
+        self.known.show(words)
 
     def keep_framed(self) -> None:
         """Offer the framed photo in the lists of all panels."""
@@ -70,5 +88,13 @@ class OwnPhoto(Panel):
 
     def png(self) -> bytes:
         """The framed photo and its reconstructions as a PNG, a named row each."""
-        rows = zip(self.faces.labels, self.faces.shown[:, None], strict=True)
+        names = [label.split(":")[0] for label in self.faces.labels]
+        rows = zip(names, self.faces.shown[:, None], strict=True)
         return encoding.labelled_rows(dict(rows))
+
+
+def _how_far(share: float) -> str:
+    """How a photo's error compares with those of held-out faces, of which a share are smaller."""
+    if share == 1:
+        return "farther off than any held-out face"
+    return f"farther off than {share:.0%} of held-out faces"

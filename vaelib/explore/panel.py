@@ -1,6 +1,7 @@
 """What every panel of the explorer has; a new panel is a module beside this one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import ipywidgets
 from torch import Tensor
@@ -31,14 +32,27 @@ class Panel:
             control.observe(throttled, "value")
         return throttled
 
-    def keep(self, face: Tensor, origin: str) -> None:
-        """Offer this face (3, 64, 48), uint8 or in [-1, 1], in the lists of all panels."""
-        name = self.state.keep(face, origin)
+    def keep(self, face: Tensor, origin: str, model: str = "", z: Tensor | None = None) -> None:
+        """Offer this face (3, 64, 48), uint8 or in [-1, 1], in the lists of all panels.
+
+        model, z (latent,): the model that drew it, and from what.
+        """
+        name = self.state.keep(face, origin, model, z)
         self.status.show(f"{name}: to be found in the lists of all panels")
 
     def place_dropdown(self) -> ipywidgets.Dropdown:
         """A list of the places that z can be drawn from."""
         return widgets.dropdown("Draw from", (PRIOR, ENCODED))
+
+    @contextmanager
+    def working(self, words: str) -> Iterator[None]:
+        """Say in the status line what takes so long, as long as it does."""
+        self.status.show(words)
+        try:
+            yield
+        finally:
+            if self.status.text == words:
+                self.status.show("")
 
     def counting(self, faces: widgets.FaceGrid) -> tuple[widgets.StatusLine, widgets.Settled]:
         """A line that says in how many of these faces a detector finds one, and what renews it."""
@@ -80,8 +94,11 @@ class Panel:
 
     def model_options(self) -> list[tuple[str, str]]:
         """Label and name of each model, with the images that it has seen."""
-        entries = self.state.models.entries.items()
-        return [(f"{name}, {run.experiment.budget:,} images seen", name) for name, run in entries]
+        models = self.state.models
+        return [
+            (f"{models.label(name)} ({entry.experiment.budget:,} images seen)", name)
+            for name, entry in models.entries.items()
+        ]
 
     def face_dropdown(
         self, label: str, index: int, extra: Sequence[str] = ()

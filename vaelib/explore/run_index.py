@@ -11,6 +11,7 @@ import numpy as np
 from vaelib import latent
 from vaelib.config import ALL_EXPERIMENTS, SEVEN, Experiment
 from vaelib.model import VAE
+from vaelib.reporting.notation import as_text, model_text, scientific
 from vaelib.support.errors import InputError
 from vaelib.training import runs
 
@@ -22,6 +23,11 @@ class RunEntry(NamedTuple):
     experiment: Experiment
     same_faces: bool  # trained on the very faces that are shown, not on others of that name
     finished_at: float  # seconds since 1970
+
+    @property
+    def shown(self) -> bool:
+        """Whether a reader has any use for it: "plus one" changes nothing, and only proves so."""
+        return self.experiment.kl_reading != "plus_one"
 
 
 class RunIndex(NamedTuple):
@@ -38,6 +44,13 @@ class RunIndex(NamedTuple):
     def seven(self) -> tuple[str, ...]:
         """The report's models, as far as they are here; without any of them, all that are."""
         return tuple(name for name in SEVEN if name in self.entries) or self.names
+
+    def label(self, name: str) -> str:
+        """A model by what sets it apart, as it is shown: λ = 10⁻³, seed 1."""
+        kind, *others = name.split(", ")
+        if kind not in ALL_EXPERIMENTS and kind.startswith("lam-"):
+            kind = as_text(rf"\lambda = {scientific(self.entries[name].experiment.lam)}")
+        return ", ".join([model_text(kind), *others])
 
     def model(self, name: str) -> VAE:
         """The model of this name, in evaluation mode.
@@ -67,7 +80,7 @@ def find_runs(folder: Path, fingerprint: str) -> RunIndex:
             entries.append(RunEntry(run, experiment, same_faces, marker.stat().st_mtime))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             unreadable.append(f"{run.name}: {error}")
-    named = _by_name(entries)
+    named = _by_name([entry for entry in entries if entry.shown])
     order = [*ALL_EXPERIMENTS, *named]
     return RunIndex({name: named[name] for name in order if name in named}, tuple(unreadable))
 
@@ -106,12 +119,12 @@ def _name(experiment: Experiment) -> str:
         if kind == known:
             return name
     words = [f"lam-{np.format_float_scientific(kind.lam, trim='-', exp_digits=1)}"]
+    if kind.weighting == "calibrated":  # lambda follows from the error
+        words = ["calibrated lambda"]
     if kind.latent != default.latent:
-        words.append(f"latent {kind.latent}")
-    if kind.kl_reading != default.kl_reading:
-        words.append(kind.kl_reading.replace("_", " "))
-    if kind.weighting != default.weighting:
-        words.append(kind.weighting)
+        words.append(f"{kind.latent} latents")
+    if kind.kl_reading == "centre_pull":
+        words.append("centre pull")
     if kind.norm != default.norm:
         words.append(f"{kind.norm} norm")
     return ", ".join(words)

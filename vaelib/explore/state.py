@@ -1,13 +1,16 @@
 """What the explorer's panels share: faces, models, and the faces that were kept on the way."""
 
-from collections.abc import Callable
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from vaelib import data, latent
 from vaelib.config import BASE, SEVEN, at_preset
-from vaelib.data import FaceSet, evenly_spaced
+from vaelib.data import FaceSet, evenly_spaced, to_float
 from vaelib.evaluation.prior_gap import Gaussian, fit_gaussian
 from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.latent import Posterior
@@ -19,53 +22,92 @@ from vaelib.training.run_one import train_or_load
 HELD_OUT = 12  # faces to choose from
 TRAIN_SAMPLE = 2_000  # training faces that directions are estimated from
 FITTED_FACES = 500  # of these, behind where a model encodes faces
+JUDGED_FACES = 200  # held-out faces whose errors a photo's is compared with
 MOST_KEPT = 40  # then the oldest is dropped
 
 PRIOR, ENCODED = "the prior", "where faces are encoded"  # places that z is drawn from
+KINDS = {  # of the faces that models learnt from
+    "celeba": "photographs of CelebA",
+    "photos": "the photographs in this data set",
+    "synthetic": "procedural portraits, and have never seen a photograph",
+}
+
+T = TypeVar("T")
+
+
+class Face(NamedTuple):
+    """A face that panels offer."""
+
+    image: Tensor  # uint8 (3, 64, 48)
+    model: str = ""  # the name of the model that drew it
+    z: Tensor | None = None  # (latent,) that this model drew it from; else it has to be encoded
 
 
 class ExplorerState:
-    """Faces and models. Kept faces are images, so that every model can encode them."""
+    """Faces and models, and what takes seconds to compute, once it is computed."""
 
     def __init__(self, faces: FaceSet, models: RunIndex, summary: str = "") -> None:
         self.faces, self.models, self.summary = faces, models, summary
         test_faces = evenly_spaced(faces.test, HELD_OUT)
-        self.held_out = {f"held-out {i + 1}": faces.images[at] for i, at in enumerate(test_faces)}
-        self.kept: dict[str, Tensor] = {}
+        self.held_out = {
+            f"held-out {i + 1}": Face(faces.images[at]) for i, at in enumerate(test_faces)
+        }
+        self.kept: dict[str, Face] = {}
         self.kept_listeners: list[Callable[[], None]] = []  # called when a face was kept
         self.train_sample = evenly_spaced(faces.train, TRAIN_SAMPLE)
-        self._encoded: dict[tuple[str, int], Posterior] = {}
-        self._fitted: dict[str, Gaussian] = {}
+        self._cache: dict[Hashable, Any] = {}
+        self._locks: dict[Hashable, threading.Lock] = defaultdict(threading.Lock)
         self._kept_count = 0
 
     @property
-    def gallery(self) -> dict[str, Tensor]:
-        """The faces that panels offer, uint8 (3, 64, 48) by name: kept ones, then held-out ones."""
+    def gallery(self) -> dict[str, Face]:
+        """The faces that panels offer, by name: kept ones, then held-out ones."""
         return self.kept | self.held_out
 
-    def keep(self, image: Tensor, origin: str) -> str:
-        """Add a face (3, 64, 48), uint8 or in [-1, 1], to the gallery; returns its name there."""
+    def keep(self, image: Tensor, origin: str, model: str = "", z: Tensor | None = None) -> str:
+        """Add a face (3, 64, 48), uint8 or in [-1, 1], to the gallery; returns its name there.
+
+        model, z (latent,): the model that drew it, and from what.
+        """
         self._kept_count += 1
         name = f"kept {self._kept_count}, {origin}"
         pixels = image if image.dtype == torch.uint8 else data.to_uint8(image)
-        self.kept = dict([(name, pixels), *self.kept.items()][:MOST_KEPT])
+        self.kept = dict([(name, Face(pixels, model, z)), *self.kept.items()][:MOST_KEPT])
         for listener in self.kept_listeners:
             listener()
         return name
 
-    def latent_mean(self, model: str, face: str) -> Tensor:
-        """The latent mean (1, latent) of a face of the gallery.
+    def latent_of(self, model: str, name: str) -> Tensor:
+        """z (1, latent) of a face of the gallery: what this model drew it from, where it did.
 
-        Raises InputError for a model that cannot be loaded.
+        Else the mean that it encodes the picture as. Raises InputError for a model that cannot be
+        loaded.
         """
-        return latent.latent_means(self.models.model(model), self.gallery[face][None])
+        face = self.gallery[name]
+        if face.model == model and face.z is not None:
+            return face.z[None]
+        return latent.latent_means(self.models.model(model), face.image[None])
+
+    def origin_of(self, name: str) -> str:
+        """How the panels' models come by z of a face of the gallery, where it is worth saying."""
+        face = self.gallery[name]
+        if face.z is None:
+            return ""
+        drawn_by, short_name = self.models.label(face.model), name.split(",")[0]
+        return f"{drawn_by} drew {short_name} and uses its z; other models encode its picture."
 
     def encoded(self, model: str, count: int) -> Posterior:
         """This many faces of `train_sample`, encoded by this model; cached, as it takes seconds."""
-        if (model, count) not in self._encoded:
+
+        def encode() -> Posterior:
             images = self.faces.images[evenly_spaced(self.train_sample, count)]
-            self._encoded[model, count] = latent.encode(self.models.model(model), images)
-        return self._encoded[model, count]
+            return latent.encode(self.models.model(model), images)
+
+        return self._cached(("encoded", model, count), encode)
+
+    def is_encoded(self, model: str, count: int) -> bool:
+        """Whether `encoded` has its answer at hand."""
+        return ("encoded", model, count) in self._cache
 
     def latents(self, model: str, noise: Tensor, place: str) -> Tensor:
         """z (n, latent) for standard normal noise (n, latent), drawn from PRIOR or from ENCODED.
@@ -74,9 +116,38 @@ class ExplorerState:
         """
         if place == PRIOR:
             return noise
-        if model not in self._fitted:
-            self._fitted[model] = fit_gaussian(*self.encoded(model, FITTED_FACES))
-        return self._fitted[model].draw(noise)
+
+        def fit() -> Gaussian:
+            return fit_gaussian(*self.encoded(model, FITTED_FACES))
+
+        return self._cached(("fitted", model), fit).draw(noise)
+
+    def share_with_less_error(self, model: str, error: float) -> float:
+        """The share of held-out faces that this model reconstructs better than with this MSE."""
+
+        def errors() -> Tensor:
+            images = self.faces.images[evenly_spaced(self.faces.test, JUDGED_FACES)]
+            reconstructed = latent.reconstruct(self.models.model(model), images)
+            return (reconstructed - to_float(images)).square().mean(dim=(1, 2, 3))
+
+        return float((self._cached(("errors", model), errors) < error).double().mean())
+
+    def warm_up(self) -> None:
+        """Compute beforehand what panels will need: for a thread beside the page."""
+        base_first = sorted(self.models.seven, key=lambda name: name != BASE)
+        for name in base_first:
+            self.encoded(name, FITTED_FACES)
+        self.encoded(base_first[0], len(self.train_sample))
+        for name in base_first:
+            self.share_with_less_error(name, 0.0)
+
+    def _cached(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Computed once; who asks for it meanwhile, from another thread, waits."""
+        with self._locks[key]:
+            if key not in self._cache:
+                self._cache[key] = compute()
+        found: T = self._cache[key]
+        return found
 
 
 def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> ExplorerState:
@@ -97,18 +168,19 @@ def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> Ex
     precision = hardware.best_precision(hardware.pick_device())
     experiment = at_preset(SEVEN[BASE], "smoke", 0, precision)
     train_or_load(experiment, faces, BASE)
+    models = find_runs(paths.RUNS / faces.name, faces.fingerprint)
     summary = (
-        f"There was no trained model of {faces.name}, so {BASE} was trained just now on "
-        f"{experiment.budget:,} images: its faces are blurs. For all seven, run make report, then "
-        "open this page again."
+        f"There was no trained model of {faces.name}, so {models.label(BASE)} was trained just now"
+        f" on {experiment.budget:,} images: its faces are blurs. For all seven, run make report,"
+        " then open this page again."
     )
-    return ExplorerState(faces, find_runs(paths.RUNS / faces.name, faces.fingerprint), summary)
+    return ExplorerState(faces, models, summary)
 
 
 def _summary(faces: FaceSet, models: RunIndex) -> str:
     """Which models are here, and how to make the missing ones."""
     here = [name for name in SEVEN if name in models.entries]
-    missing = [name for name in SEVEN if name not in here]
+    missing = [models.label(name) for name in SEVEN if name not in here]
     others = len(models.names) - len(here)
     summary = f"{len(here)} of the seven models and {others} others, trained on {faces.name}."
     if missing:

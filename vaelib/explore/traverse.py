@@ -26,11 +26,16 @@ class Traverse(Panel):
         self.kind = widgets.dropdown("Directions", DIRECTION_KINDS)
         self.start = self.face_dropdown("Start from", 0, extra=[CENTRE])
         self.faces = widgets.FaceGrid("the face at all sliders", self._keep, width=192)
-        self.sliders = [widgets.Slider(min=-REACH, max=REACH, step=0.05) for _ in range(SLIDERS)]
+        self.truth = widgets.FaceGrid("the face it starts from", width=96)
+        self.sliders = [
+            widgets.Slider(min=-REACH, max=REACH, step=0.05, unit="σ") for _ in range(SLIDERS)
+        ]
         self.origin, self.steps = torch.zeros(1, 1), torch.zeros(0, 1)
-        self.on_change(self._draw_all, self.model, self.kind, self.start)
+        self.on_change(self._draw_other_directions, self.model, self.kind)
+        self.on_change(self._draw_all, self.start)
         self.on_change(self._draw_face, *self.sliders)
-        face, sliders = widgets.column(self.faces), widgets.column(*self.sliders)
+        face = widgets.column(self.faces, self.truth)
+        sliders = widgets.column(*self.sliders)
         face.layout.width, face.layout.flex = "auto", "0 1 200px"
         self.view = widgets.column(
             widgets.row(
@@ -44,15 +49,23 @@ class Traverse(Panel):
         )
         self.status.run(self._draw_all)
 
+    def _draw_other_directions(self) -> None:
+        """Draw everything: what a slider stands for has changed, so all go to the middle."""
+        self._reset()
+        self._draw_all()
+
     def _draw_all(self) -> None:
-        """Draw the sliders' ends and the face: the model, directions or start have changed."""
+        """Draw the sliders' ends and the face: the directions or the start have changed."""
         name = self.model.value
         model = self.state.models.model(name)
         directions = self._directions(name)
         self.steps = directions.steps
         self.origin = torch.zeros(1, model.latent)
-        if self.start.value != CENTRE:
-            self.origin = self.state.latent_mean(name, self.start.value)
+        if self.start.value == CENTRE:
+            self.truth.show(torch.zeros(0, 3, 64, 48))
+        else:
+            self.origin = self.state.latent_of(name, self.start.value)
+            self.truth.show(self.state.gallery[self.start.value].image[None], ["as it is"])
         ends = torch.stack([-REACH * self.steps, REACH * self.steps], dim=1)
         faces = latent.decode(model, (self.origin + ends).flatten(0, 1)).unflatten(0, (-1, 2))
         for slider, label, pair in zip(self.sliders, directions.names, faces, strict=False):
@@ -71,12 +84,18 @@ class Traverse(Panel):
 
     def _draw_face(self) -> None:
         model = self.state.models.model(self.model.value)
+        self.faces.show(latent.decode(model, self._z()))
+
+    def _z(self) -> torch.Tensor:
+        """z (1, latent) at all sliders."""
         values = torch.tensor([[slider.value for slider in self.sliders[: len(self.steps)]]])
-        self.faces.show(latent.decode(model, self.origin + values @ self.steps))
+        return self.origin + values @ self.steps
 
     def _reset(self) -> None:
         for slider in self.sliders:
             slider.value = 0.0
 
     def _keep(self, index: int) -> None:
-        self.keep(self.faces.shown[index], f"{self.model.value} traversed")
+        name = self.model.value
+        origin = f"{self.state.models.label(name)} traversed"
+        self.keep(self.faces.shown[index], origin, name, self._z()[0])

@@ -82,7 +82,7 @@ class FaceGrid(Control):
 
         labels: a name for each, or none; rows: names of rows that share the faces evenly.
         """
-        png = encoding.side_by_side(images)
+        png = encoding.side_by_side(images) if len(images) else b""
         self.shown = images
         with self.hold_sync():  # one message, drawn at once
             self.labels, self.rows, self.png = list(labels), list(rows), png
@@ -108,6 +108,7 @@ class Slider(Control):
     min = traitlets.Float(0.0).tag(sync=True)
     max = traitlets.Float(1.0).tag(sync=True)
     step = traitlets.Float(0.01).tag(sync=True)
+    unit = traitlets.Unicode().tag(sync=True)  # stands behind the value
     play = traitlets.Bool(False).tag(sync=True)
     ends = traitlets.Bytes().tag(sync=True)  # a PNG of two faces, drawn at the slider's ends
 

@@ -19,8 +19,13 @@ def model_formula(name: str) -> str:
 
 def model_text(name: str) -> str:
     """The same without TeX, such as λ = 10⁻³."""
-    formula = model_formula(name).replace(r"\lambda", "λ").replace("$", "")
-    return re.sub(r"\^\{(.+)\}", lambda power: power[1].translate(SUPERSCRIPTS), formula)
+    return as_text(model_formula(name))
+
+
+def as_text(formula: str) -> str:
+    r"""A formula of the kinds that are written here without TeX: 1.1 \times 10^{-5} as 1.1 × 10⁻⁵."""
+    plain = formula.replace(r"\lambda", "λ").replace(r"\times", "×").replace("$", "")
+    return re.sub(r"\^\{(.+)\}", lambda power: power[1].translate(SUPERSCRIPTS), plain)
 
 
 def _other_than_lambda(experiment: Experiment) -> str:

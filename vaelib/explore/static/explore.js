@@ -141,7 +141,7 @@ const slider = (model, el) => {
   const update = () => {
     label.textContent = model.get("label");
     for (const name of ["min", "max", "step", "value"]) input[name] = model.get(name);
-    readout.textContent = model.get("value").toFixed(2);
+    readout.textContent = `${model.get("value").toFixed(2)} ${model.get("unit")}`.trim();
     input.setAttribute("aria-valuetext", readout.textContent);
   };
   const updateEnds = async () => {
