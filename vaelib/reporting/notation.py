@@ -23,7 +23,7 @@ def model_text(name: str) -> str:
 
 
 def as_text(formula: str) -> str:
-    r"""A formula of the kinds that are written here without TeX: 1.1 \times 10^{-5} as 1.1 × 10⁻⁵."""
+    r"""A formula as it is written here, without TeX: 1.1 \times 10^{-5} as 1.1 × 10⁻⁵."""
     plain = formula.replace(r"\lambda", "λ").replace(r"\times", "×").replace("$", "")
     return re.sub(r"\^\{(.+)\}", lambda power: power[1].translate(SUPERSCRIPTS), plain)
 
