@@ -3,6 +3,8 @@
 Skipped where there is no Chromium. Screenshots of every panel stay in pytest's temporary folder.
 """
 
+import base64
+import io
 import re
 import time
 from collections.abc import Iterator
@@ -16,13 +18,15 @@ import pytest
 from PIL import Image
 
 from tests.browser import IN_BROWSER, WAIT, started_chromium
-from vaelib.config import SEVEN
+from vaelib.config import BASE, SEVEN
+from vaelib.explore.app import TITLE
+from vaelib.explore.explorer import PANELS
 from vaelib.reporting.notation import model_text
 
 pytestmark = IN_BROWSER
 
-PANELS = ("Generate", "Interpolate", "Traverse", "Attributes", "Your own photo", "Compare")
-HEIGHT = 5600  # pixels, for all panels at once
+TABS = [panel.title for panel in PANELS]
+HEIGHT = 1400  # pixels, for the highest panel
 
 
 @dataclass
@@ -51,9 +55,17 @@ class Opened:
             self.page.wait_for_timeout(50)
         raise AssertionError(f"{group}: nothing else was drawn")
 
+    def show(self, title: str) -> None:
+        """Open the tab of a panel."""
+        self.page.get_by_role("tab", name=title, exact=True).click()
+        (help_text,) = (panel.help for panel in PANELS if panel.title == title)
+        self.page.get_by_text(help_text).wait_for(timeout=WAIT)
+
     def move(self, label: str, value: float) -> None:
         """Move a slider, as a hand would."""
-        self.page.get_by_role("slider", name=label).first.fill(str(value))
+        self.page.get_by_role("slider", name=label).and_(self.page.locator(":visible")).first.fill(
+            str(value)
+        )
 
     def upload(self, name: str, content: bytes) -> None:
         """Choose a file for the photo panel."""
@@ -77,6 +89,12 @@ class Opened:
         self.page.get_by_role("status").get_by_text(re.compile(text)).first.wait_for(timeout=WAIT)
 
 
+def pixels(address: str) -> np.ndarray[Any, Any]:
+    """The picture in a data address."""
+    content = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with started_chromium() as browser:
@@ -96,19 +114,30 @@ def opened(
     page.goto(address, timeout=WAIT)
     if request.param == "lab":
         page.get_by_role("heading", name="Explore by hand").wait_for(timeout=WAIT)
+        page.get_by_text(re.compile(r"\| Idle")).wait_for(
+            timeout=WAIT
+        )  # the kernel, in the status bar
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
-    page.get_by_role("group", name="one noise through all models").wait_for(timeout=WAIT)
+    page.get_by_role("group", name="faces drawn from noise").wait_for(timeout=WAIT)
     yield opened
     page.close()
 
 
-def test_every_panel_is_there(opened: Opened) -> None:
-    counts = {
-        panel: opened.page.get_by_role("heading", name=re.compile(f"^{panel}")).count()
-        for panel in PANELS
-    }
-    assert counts == dict.fromkeys(PANELS, 1)
+def test_every_panel_has_a_tab(opened: Opened) -> None:
+    tabs = opened.page.get_by_role("tablist", name="panels").get_by_role("tab")
+    assert tabs.all_text_contents() == TABS
+
+
+def test_the_first_faces_are_on_the_first_screen(opened: Opened) -> None:
+    if "/lab/" in opened.address:
+        pytest.skip("JupyterLab has its own menus above the notebook")
+    grid = opened.page.get_by_role("group", name="faces drawn from noise")
+    assert grid.bounding_box()["y"] < 450
+    rows = {face.bounding_box()["y"] for face in grid.locator("canvas").all()}
+    assert len(rows) == 2  # of twelve
+    assert opened.page.title() == TITLE
+    assert opened.page.get_by_role("main").count() == 1
 
 
 def test_a_slider_changes_the_faces_of_one_model(opened: Opened) -> None:
@@ -128,6 +157,7 @@ def test_faces_are_drawn_from_where_faces_are_encoded_and_counted(opened: Opened
 
 
 def test_a_slider_changes_the_faces_of_all_seven_models(opened: Opened) -> None:
+    opened.show("Interpolate")
     before = opened.drawn("faces at this position")
     opened.move("Position on the path", 0.9)
     after = opened.changed("faces at this position", before)
@@ -136,6 +166,7 @@ def test_a_slider_changes_the_faces_of_all_seven_models(opened: Opened) -> None:
 
 
 def test_play_moves_the_slider_until_it_is_paused(opened: Opened) -> None:
+    opened.show("Interpolate")
     group = "faces at this position"
     opened.page.get_by_role("button", name="Play").click()
     first = opened.changed(group, opened.drawn(group))
@@ -148,6 +179,7 @@ def test_play_moves_the_slider_until_it_is_paused(opened: Opened) -> None:
 
 
 def test_the_keyboard_moves_a_slider(opened: Opened) -> None:
+    opened.show("Directions")
     before = opened.drawn("the face at all sliders")
     slider = opened.page.get_by_role("slider", name=re.compile("nats")).first
     slider.focus()
@@ -158,26 +190,85 @@ def test_the_keyboard_moves_a_slider(opened: Opened) -> None:
 
 
 def test_another_attribute_strength_changes_the_face_after_it_alone(opened: Opened) -> None:
+    opened.show("Attributes")
     before = opened.drawn("before and after")
     opened.move("Strength", 2)
     after = opened.changed("before and after", before)
     assert after[:2] == before[:2]
 
 
-def test_a_face_that_is_clicked_becomes_an_end(opened: Opened) -> None:
-    opened.page.get_by_role("button", name="keep face 3", exact=True).first.click()
-    opened.see("kept 1, λ = 10⁻⁵ seed 0 face 3: to be found")
-    options = opened.page.get_by_label("From", exact=True).locator("option").all_text_contents()
-    assert options[0].split() == ["kept", "1,", "λ", "=", "10⁻⁵", "seed", "0", "face", "3"]
+def test_a_face_that_is_clicked_is_kept_and_can_be_sent_to_an_end(opened: Opened) -> None:
+    page = opened.page
+    opened.show("Generate")
+    clicked = opened.drawn("faces drawn from noise")[2]
+    page.get_by_role("button", name="keep face 3", exact=True).first.click()
+    kept = page.get_by_role("region", name="kept faces")
+    kept.get_by_role("button", name="kept 1, λ = 10⁻⁵ seed 0 face 3").click()
+    kept.get_by_role("button", name="From", exact=True).click()
+    opened.see("λ = 10⁻⁵ drew kept 1 and uses its z")
+    opened.move("Position on the path", 0)
+    opened.page.wait_for_timeout(1_000)
+    at_the_end = opened.drawn("faces at this position")[list(SEVEN).index(BASE)]
+    assert np.abs(pixels(at_the_end) - pixels(clicked)).max() <= 1
+
+
+def test_a_kept_face_is_dragged_to_an_end(opened: Opened) -> None:
+    kept = opened.page.get_by_role("region", name="kept faces").get_by_role("button").first
+    end = opened.page.get_by_role("button", name=re.compile("^To: ")).and_(
+        opened.page.locator(":visible")
+    )
+    kept.drag_to(end)
+    opened.page.get_by_role("button", name="To: kept 1, λ = 10⁻⁵ seed 0 face 3").wait_for()
+
+
+def test_a_face_is_chosen_by_its_picture_with_the_keyboard(opened: Opened) -> None:
+    page = opened.page
+    page.get_by_role("button", name=re.compile("^To: ")).and_(page.locator(":visible")).focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="To: held-out 2").wait_for()
+    assert page.get_by_role("listbox").and_(page.locator(":visible")).count() == 0
+
+
+def test_a_strip_moves_the_slider_where_it_is_clicked(opened: Opened) -> None:
+    opened.page.get_by_role("button", name="show λ = 10⁻³ face 9").click()
+    slider = opened.page.get_by_role("slider", name="Position on the path")
+    opened.page.wait_for_timeout(500)
+    assert slider.get_attribute("aria-valuetext") == "1.00"
+    last = opened.page.get_by_role("button", name="show λ = 10⁻³ face 9").bounding_box()
+    track = slider.bounding_box()
+    assert abs(track["x"] + track["width"] - 8 - (last["x"] + last["width"] / 2)) < 3
+
+
+def test_a_kept_face_is_deleted_and_brought_back(opened: Opened) -> None:
+    kept = opened.page.get_by_role("region", name="kept faces")
+    face = kept.get_by_role("button", name="kept 1, λ = 10⁻⁵ seed 0 face 3")
+    face.focus()
+    opened.page.keyboard.press("Delete")
+    face.wait_for(state="detached")
+    kept.get_by_role("button", name="Undo").click()
+    face.wait_for()
+
+
+def test_arrow_keys_move_through_the_tabs(opened: Opened) -> None:
+    opened.show("Generate")
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("Enter")
+    tabs = opened.page.get_by_role("tablist", name="panels")
+    assert tabs.get_by_role("tab", selected=True).text_content() == "Interpolate"
 
 
 def test_a_click_draws_another_noise_through_all_models(opened: Opened) -> None:
+    opened.show("Compare")
     before = opened.drawn("one noise through all models")
     opened.page.get_by_role("button", name="Draw again").click()
     assert len(opened.changed("one noise through all models", before)) == 7
 
 
 def test_a_file_that_is_no_picture_is_refused_with_a_message(opened: Opened) -> None:
+    opened.show("Your photo")
     opened.upload("letter.jpg", b"no picture at all")
     opened.see("this file cannot be read as a picture")
 
@@ -228,6 +319,7 @@ def test_zooming_changes_the_framed_photo_and_its_reconstructions(opened: Opened
 
 
 def test_the_rows_are_saved_as_a_picture(opened: Opened, tmp_path: Path) -> None:
+    opened.show("Interpolate")
     with opened.page.expect_download() as download:
         opened.page.get_by_role("button", name="Save the rows as PNG").click()
     download.value.save_as(tmp_path / "saved.png")
@@ -247,32 +339,36 @@ def test_every_control_and_picture_has_a_name(opened: Opened) -> None:
     assert nameless == []
 
 
-def test_no_panel_is_wider_than_the_page(opened: Opened) -> None:
+@pytest.mark.parametrize("width", [1280, 1024, 390])  # 1024: zoomed to 125% on a page of 1280
+def test_no_panel_is_wider_than_the_page(opened: Opened, width: int) -> None:
     if "/lab/" in opened.address:
         pytest.skip("JupyterLab has its own way with narrow pages")
+    opened.page.set_viewport_size({"width": width, "height": HEIGHT})
     too_wide = {}
-    for width in (1280, 1024, 390):  # 1024: zoomed to 125% on a page of 1280
-        opened.page.set_viewport_size({"width": width, "height": HEIGHT})
+    for title in TABS:
+        opened.show(title)
         opened.page.wait_for_timeout(500)
-        opened.page.screenshot(path=opened.screenshots / f"{width}.png", full_page=True)
-        too_wide[width] = opened.page.evaluate(
+        opened.page.screenshot(path=opened.screenshots / f"{title}-{width}.png", full_page=True)
+        too_wide[title] = opened.page.evaluate(
             """() => [...document.querySelectorAll('#rendered_cells *')]
                .filter(each => each.getBoundingClientRect().right > window.innerWidth + 1)
                .map(each => each.className)"""
         )
     opened.page.set_viewport_size({"width": 1280, "height": HEIGHT})
-    assert too_wide == {1280: [], 1024: [], 390: []}
+    assert not any(too_wide.values()), too_wide
 
 
-def test_each_panel_is_photographed(opened: Opened) -> None:
-    panels = [area for area in opened.page.locator(".jp-OutputArea").all() if shows_panel(area)]
-    for number, panel in enumerate(panels):
-        panel.screenshot(path=opened.screenshots / f"panel-{number}.png")
-    assert len(panels) >= len(PANELS)
-
-
-def shows_panel(area: Any) -> bool:
-    return bool(area.locator(".vae").count())
+def test_the_page_is_dark_where_that_is_preferred(opened: Opened) -> None:
+    if "/lab/" in opened.address:
+        pytest.skip("JupyterLab has a theme of its own")
+    brightness = {}
+    for scheme in ("light", "dark"):
+        opened.page.emulate_media(color_scheme=scheme)
+        opened.page.wait_for_timeout(300)
+        shown = opened.page.screenshot(path=opened.screenshots / f"{scheme}.png")
+        brightness[scheme] = np.asarray(Image.open(io.BytesIO(shown)).convert("L")).mean()
+    opened.page.emulate_media(color_scheme="light")
+    assert brightness["dark"] < 100 < brightness["light"]
 
 
 def test_nothing_was_requested_from_another_machine(opened: Opened) -> None:

@@ -20,7 +20,7 @@ def test_a_kept_face_can_be_chosen_in_every_panel(state: ExplorerState) -> None:
     interpolate, traverse, attributes = Interpolate(state), Traverse(state), Attributes(state)
     name = state.keep(torch.zeros(3, 64, 48), "nowhere")
     lists = [interpolate.first, interpolate.last, traverse.start, attributes.face]
-    assert all(name in faces.options for faces in lists)
+    assert all(name in faces.names for faces in lists)
 
 
 def test_keeping_a_face_changes_no_choice(state: ExplorerState) -> None:
@@ -64,3 +64,17 @@ def test_models_are_listed_with_the_images_that_they_have_seen(state: ExplorerSt
 
 def test_the_base_model_is_chosen_at_first(state: ExplorerState) -> None:
     assert Generate(state).model.value == "lam-1e-5"
+
+
+def test_of_a_face_that_is_removed_another_is_chosen(state: ExplorerState) -> None:
+    panel = Interpolate(state)
+    name = state.keep(torch.zeros(3, 64, 48), "nowhere")
+    panel.first.value = name
+    state.remove(name)
+    assert panel.first.value == "held-out 1"
+
+
+def test_a_face_that_is_not_offered_cannot_be_chosen(state: ExplorerState) -> None:
+    panel = Interpolate(state)
+    panel.first.value = "held-out 99"
+    assert panel.first.value == "held-out 1"

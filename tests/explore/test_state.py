@@ -22,6 +22,20 @@ def test_only_the_newest_kept_faces_stay(state: ExplorerState) -> None:
     assert "kept 2, nowhere" not in state.kept
 
 
+def test_changes_of_the_kept_faces_can_be_taken_back(state: ExplorerState) -> None:
+    assert not state.can_undo
+    first = state.keep(torch.zeros(3, 64, 48), "first")
+    second = state.keep(torch.zeros(3, 64, 48), "second")
+    state.remove(first)
+    assert list(state.kept) == [second]
+    state.undo()
+    assert list(state.kept) == [second, first]
+    state.undo()
+    state.undo()
+    assert not state.kept
+    assert not state.can_undo
+
+
 def test_held_out_faces_are_no_training_faces(state: ExplorerState) -> None:
     train = state.faces.images[state.faces.train]
     for face in state.held_out.values():

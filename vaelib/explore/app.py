@@ -4,7 +4,6 @@ It is served to this machine alone, from a folder that holds nothing else, and o
 have the token of its address. It asks nothing of any other server.
 """
 
-import re
 import socket
 import tempfile
 from pathlib import Path
@@ -13,13 +12,14 @@ import nbformat
 from traitlets.config import Config
 from voila.app import Voila
 
+from vaelib.publishing.cells import NOTEBOOK_ONLY
 from vaelib.publishing.notebooks import Parameters, absolute_data, copy_with_parameters
 from vaelib.support import paths
 from vaelib.support.errors import InputError
 
 NOTEBOOK = "07_explore.ipynb"
+TITLE = "Faces from a variational autoencoder"
 SECONDS_AFTER_CLOSING = 20  # of a page, until its kernel ends
-LINK_TO_NOTEBOOK = re.compile(r"\[([^\]]+)\]\([^)]+\.ipynb\)")
 TEMPLATE = Path(__file__).with_name("static")
 
 
@@ -51,12 +51,15 @@ def settings(port: int, browser: bool) -> Config:
     return config
 
 
-def unlink_notebooks(notebook: Path) -> None:
-    """Leave only the words of links to other notebooks, which the page does not serve."""
+def as_page(notebook: Path) -> None:
+    """Give it a title, and leave out what is said to readers of the notebook.
+
+    That has links to other notebooks, which a page cannot follow.
+    """
     node = nbformat.read(notebook, as_version=4)
-    for cell in node.cells:
-        if cell.cell_type == "markdown":
-            cell.source = LINK_TO_NOTEBOOK.sub(r"\1", cell.source)
+    node.metadata["title"] = TITLE
+    node.cells = [cell for cell in node.cells if NOTEBOOK_ONLY not in cell.metadata.get("tags", [])]
+    node.cells[0].source = f"# {TITLE}"
     nbformat.write(node, notebook)
 
 
@@ -68,5 +71,5 @@ def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
         notebook = Path(folder) / NOTEBOOK
         copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, notebook, parameters)
-        unlink_notebooks(notebook)
+        as_page(notebook)
         Page.launch_instance([str(notebook)], config=settings(port, browser))

@@ -6,7 +6,7 @@ from torch import Tensor
 from vaelib import latent
 from vaelib.data import to_uint8
 from vaelib.evaluation.attributes import classifier_for, is_trained
-from vaelib.explore import widgets
+from vaelib.explore import face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 from vaelib.sources.annotations import normalise_name
@@ -33,6 +33,13 @@ METHODS = {
 class Attributes(Panel):
     """A direction learnt from the latent means of training faces, and a slider along it."""
 
+    title = "Attributes"
+    help = (
+        "The step from the average z of training faces without an attribute to that of faces with "
+        "it, added to one face. What else changes with it shows what goes together in the data. "
+        "Percentages are what the attribute classifier of the report sees."
+    )
+
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
         self.classifier = classifier_for(state.faces) if is_trained(state.faces) else None
@@ -42,7 +49,7 @@ class Attributes(Panel):
             self.view = widgets.column(self.status)
             return
         self.model = self.model_dropdown()
-        self.face = self.face_dropdown("Face", 0)
+        self.face = self.face_picker("Face", 0)
         self.attribute = widgets.dropdown("Attribute", self._options(names))
         self.method = widgets.dropdown("Direction", list(METHODS))
         self.strength = widgets.Slider(
@@ -51,7 +58,7 @@ class Attributes(Panel):
             max=MAX_STRENGTH,
             step=0.05,
         )
-        self.faces = widgets.FaceGrid("before and after", self._keep, width=144)
+        self.faces = face_widgets.FaceGrid("before and after", self._keep, width=144)
         self.before, self.after = torch.zeros(1, 1), torch.zeros(1, 1)  # z
         self.ask = widgets.button(
             "Ask the classifier (trains for a minute, once)", self._train_classifier
@@ -117,9 +124,8 @@ class Attributes(Panel):
         if classifier is None:
             return [""] * len(images)
         probabilities = classifier.predict(images).probabilities[:, classifier.index_of(attribute)]
-        doubt = "" if classifier.can_predict(attribute) else " (hard to tell)"
         shown = attribute.replace("_", " ")
-        return [f": {shown} {p:.0%}, the classifier says{doubt}" for p in probabilities.tolist()]
+        return [f": {shown} {p:.0%}" for p in probabilities.tolist()]
 
     def _train_classifier(self) -> None:
         with self.working("Training the classifier for about a minute ..."):

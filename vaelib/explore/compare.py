@@ -3,7 +3,7 @@
 import torch
 
 from vaelib import latent
-from vaelib.explore import widgets
+from vaelib.explore import face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 
@@ -11,11 +11,17 @@ from vaelib.explore.state import ExplorerState
 class Compare(Panel):
     """One noise vector through all models of the report; a click keeps a face."""
 
+    title = "Compare"
+    help = (
+        "The same random numbers in all seven models. Models with the same number of latents read "
+        "the same z, and yet draw other faces."
+    )
+
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
         self.place = self.place_dropdown()
         self.seed, next_seed = widgets.seed_controls("Draw again")
-        self.faces = widgets.FaceGrid("one noise through all models", self._keep, width=144)
+        self.faces = face_widgets.FaceGrid("one noise through all models", self._keep, width=144)
         self.z: dict[str, torch.Tensor] = {}  # (1, latent) of each model
         self.found, self.count = self.counting(self.faces)
         self.on_change(self._draw, self.place, self.seed)

@@ -3,7 +3,7 @@
 import torch
 
 from vaelib import latent
-from vaelib.explore import encoding, widgets
+from vaelib.explore import encoding, face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 
@@ -14,6 +14,14 @@ MAX_TEMPERATURE = 2.0  # times the prior's standard deviation
 class Generate(Panel):
     """A grid of faces, from the prior or from where faces are encoded; a click keeps one."""
 
+    title = "Generate"
+    help = (
+        "Each face is drawn from random numbers z. Drawn from the prior, z are standard normal, "
+        "as in training theory; drawn from where faces are encoded, they have the mean and "
+        "covariance of z of training faces. Temperature stretches them: below 1 faces come closer "
+        "to the average one, above it they fall apart. Click a face to keep it."
+    )
+
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
         self.model = self.model_dropdown()
@@ -22,7 +30,7 @@ class Generate(Panel):
         self.temperature = widgets.Slider(
             label="Temperature", value=1.0, max=MAX_TEMPERATURE, step=0.05
         )
-        self.faces = widgets.FaceGrid("faces drawn from noise", self._keep)
+        self.faces = face_widgets.FaceGrid("faces drawn from noise", self._keep)
         self.z = torch.zeros(0, 1)  # of these faces
         self.found, self.count = self.counting(self.faces)
         self.on_change(self._draw, self.model, self.place, self.seed, self.temperature)

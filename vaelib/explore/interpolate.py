@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from vaelib import latent
-from vaelib.explore import encoding, widgets
+from vaelib.explore import encoding, face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 from vaelib.support.errors import InputError
@@ -17,18 +17,24 @@ PATHS = (("straight line", False), ("great circle", True))
 class Interpolate(Panel):
     """From one face to another: a slider along the path, and a row of faces for each model."""
 
+    title = "Interpolate"
+    help = (
+        "Two faces, and the straight line between their z. Move the slider, or click a strip, and "
+        "look for the place where the face is least like one."
+    )
+
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
-        self.first, self.last = self.face_dropdown("From", 0), self.face_dropdown("To", 1)
+        self.first, self.last = self.face_picker("From", 0), self.face_picker("To", 1)
         count = len(state.models.seven)
         together = [(f"all {count} models of the report", "")] if count > 1 else []
         self.model = widgets.dropdown("Models", [*together, *self.model_options()])
         self.path = widgets.dropdown("Path", PATHS)
         self.share = widgets.Slider(label="Position on the path", value=0.5, play=True)
-        self.ends = widgets.FaceGrid("ends of the path", width=64)
         self.origins = widgets.StatusLine()  # how models come by the z of kept faces
-        self.here = widgets.FaceGrid("faces at this position", self._keep)
-        self.rows = widgets.FaceGrid("the whole path", width=64)
+        self.here = face_widgets.FaceGrid("faces at this position", self._keep)
+        self.share.add_class("vae-along")  # as wide as the strips below it
+        self.rows = face_widgets.FaceGrid("the whole path", self._go_to, "show", width=64)
         self.latents: dict[str, Tensor] = {}  # (2, latent) of both ends, by model
         self.on_change(self._draw_all, self.first, self.last, self.model, self.path)
         self.on_change(self._draw_here, self.share)
@@ -40,11 +46,10 @@ class Interpolate(Panel):
                 self.model,
                 self.path,
             ),
-            self.ends,
             self.origins,
-            self.share,
             self.status,
             self.here,
+            self.share,
             self.rows,
             widgets.row(
                 widgets.SaveButton(
@@ -64,7 +69,6 @@ class Interpolate(Panel):
         for model in self.load_models(self.model.value):
             ends = [self.state.latent_of(model, name) for name in names]
             self.latents[model] = torch.cat(ends)
-        self.ends.show(self._end_images(), names)
         origins = [self.state.origin_of(name) for name in dict.fromkeys(names)]
         self.origins.show(" ".join(origin for origin in origins if origin))
         rows = self._decode(torch.linspace(0, 1, ROW))
@@ -112,6 +116,10 @@ class Interpolate(Panel):
         """The path as a GIF, the models beside each other."""
         rows = self._decode(torch.linspace(0, 1, GIF_FRAMES))
         return encoding.gif(list(torch.stack(list(rows.values()), dim=1)))
+
+    def _go_to(self, index: int) -> None:
+        """Move the slider to a face of a strip."""
+        self.share.value = (index % ROW) / (ROW - 1)
 
     def _keep(self, index: int) -> None:
         model = list(self.latents)[index]

@@ -5,7 +5,7 @@ import torch
 from vaelib import latent
 from vaelib.data import to_float, to_uint8
 from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
-from vaelib.explore import encoding, photo, widgets
+from vaelib.explore import encoding, face_widgets, photo, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.photo import Frame, UserPhoto
 from vaelib.explore.state import KINDS, ExplorerState
@@ -15,6 +15,13 @@ HEIGHT = 320  # pixels of the photo as it is shown
 
 class OwnPhoto(Panel):
     """A photo stays in this process; nothing is written unless the browser saves it."""
+
+    title = "Your photo"
+    help = (
+        "A photo stays on this machine, in memory, and is gone when the page is closed. Put the "
+        "eyes on the crosses and the mouth on the line, as in the faces that the models learnt "
+        "from."
+    )
 
     photo: UserPhoto  # once the first file is open; only then the controls that need it are there
 
@@ -27,7 +34,7 @@ class OwnPhoto(Panel):
         self.across = widgets.Slider(label="Shift to the right", value=0.5, step=0.002)
         self.down = widgets.Slider(label="Shift down", value=0.5, step=0.002)
         self.picture = widgets.Picture(alt="your photo with the frame over it")
-        self.faces = widgets.FaceGrid("your photo and its reconstructions")
+        self.faces = face_widgets.FaceGrid("your photo and its reconstructions")
         self.draw = self.on_change(self._draw, self.zoom, self.across, self.down)
         guess = widgets.button("Guess the frame again", self._guess_frame)
         sliders = widgets.column(self.zoom, self.across, self.down, widgets.row(guess))

@@ -4,19 +4,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import ipywidgets
+import torch
 from torch import Tensor
 
 from vaelib.config import BASE
 from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
-from vaelib.explore import widgets
+from vaelib.explore import face_widgets, widgets
 from vaelib.explore.state import ENCODED, PRIOR, ExplorerState
 from vaelib.model import VAE
 from vaelib.support.errors import InputError
+
+NO_FACE = torch.full((3, 64, 48), 128, dtype=torch.uint8)  # the picture of a choice without one
 
 
 class Panel:
     """Controls and faces in one `view`, which a panel's `__init__` builds, over a shared state."""
 
+    title: str  # on its tab
+    help: str  # what it shows, and what to look for
     view: ipywidgets.Widget
 
     def __init__(self, state: ExplorerState) -> None:
@@ -33,12 +38,12 @@ class Panel:
         return throttled
 
     def keep(self, face: Tensor, origin: str, model: str = "", z: Tensor | None = None) -> None:
-        """Offer this face (3, 64, 48), uint8 or in [-1, 1], in the lists of all panels.
+        """Offer this face (3, 64, 48), uint8 or in [-1, 1], in all panels.
 
         model, z (latent,): the model that drew it, and from what.
         """
         name = self.state.keep(face, origin, model, z)
-        self.status.show(f"{name}: to be found in the lists of all panels")
+        self.status.show(f"Kept as {name}.")
 
     def place_dropdown(self) -> ipywidgets.Dropdown:
         """A list of the places that z can be drawn from."""
@@ -54,7 +59,7 @@ class Panel:
             if self.status.text == words:
                 self.status.show("")
 
-    def counting(self, faces: widgets.FaceGrid) -> tuple[widgets.StatusLine, widgets.Settled]:
+    def counting(self, faces: face_widgets.FaceGrid) -> tuple[widgets.StatusLine, widgets.Settled]:
         """A line that says in how many of these faces a detector finds one, and what renews it."""
         line = widgets.StatusLine()
 
@@ -100,24 +105,21 @@ class Panel:
             for name, entry in models.entries.items()
         ]
 
-    def face_dropdown(
+    def face_picker(
         self, label: str, index: int, extra: Sequence[str] = ()
-    ) -> ipywidgets.Dropdown:
-        """A list of the gallery's faces, which grows with it.
+    ) -> face_widgets.FacePicker:
+        """The gallery's faces to choose from, which follows what is kept.
 
-        index: of the face that is chosen at first; extra: options before all faces.
+        index: of the face that is chosen at first; extra: choices without a picture before all
+        faces.
         """
-
-        def options() -> list[str]:
-            return [*extra, *self.state.gallery]
-
-        chosen = widgets.dropdown(label, options(), index=index)
+        picker = face_widgets.FacePicker(label=label)
 
         def update() -> None:
-            value = chosen.value
-            chosen.options = options()  # which chooses the first
-            if value in chosen.options:
-                chosen.value = value
+            faces = {name: face.image for name, face in self.state.gallery.items()}
+            picker.offer(dict.fromkeys(extra, NO_FACE) | faces)
 
+        update()
+        picker.value = picker.names[index]
         self.state.kept_listeners.append(update)
-        return chosen
+        return picker

@@ -24,6 +24,7 @@ TRAIN_SAMPLE = 2_000  # training faces that directions are estimated from
 FITTED_FACES = 500  # of these, behind where a model encodes faces
 JUDGED_FACES = 200  # held-out faces whose errors a photo's is compared with
 MOST_KEPT = 40  # then the oldest is dropped
+MOST_UNDONE = 20  # changes of the kept faces
 
 PRIOR, ENCODED = "the prior", "where faces are encoded"  # places that z is drawn from
 KINDS = {  # of the faces that models learnt from
@@ -53,7 +54,8 @@ class ExplorerState:
             f"held-out {i + 1}": Face(faces.images[at]) for i, at in enumerate(test_faces)
         }
         self.kept: dict[str, Face] = {}
-        self.kept_listeners: list[Callable[[], None]] = []  # called when a face was kept
+        self.kept_listeners: list[Callable[[], None]] = []  # called when the kept faces change
+        self._kept_before: list[dict[str, Face]] = []  # for undo, the latest last
         self.train_sample = evenly_spaced(faces.train, TRAIN_SAMPLE)
         self._cache: dict[Hashable, Any] = {}
         self._locks: dict[Hashable, threading.Lock] = defaultdict(threading.Lock)
@@ -72,10 +74,31 @@ class ExplorerState:
         self._kept_count += 1
         name = f"kept {self._kept_count}, {origin}"
         pixels = image if image.dtype == torch.uint8 else data.to_uint8(image)
-        self.kept = dict([(name, Face(pixels, model, z)), *self.kept.items()][:MOST_KEPT])
+        self._change(dict([(name, Face(pixels, model, z)), *self.kept.items()][:MOST_KEPT]))
+        return name
+
+    def remove(self, name: str) -> None:
+        """Take a kept face out of the gallery."""
+        self._change({other: face for other, face in self.kept.items() if other != name})
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change of the kept faces to take back."""
+        return bool(self._kept_before)
+
+    def undo(self) -> None:
+        """Take the last change of the kept faces back."""
+        if self._kept_before:
+            self._set_kept(self._kept_before.pop())
+
+    def _change(self, kept: dict[str, Face]) -> None:
+        self._kept_before = [*self._kept_before, self.kept][-MOST_UNDONE:]
+        self._set_kept(kept)
+
+    def _set_kept(self, kept: dict[str, Face]) -> None:
+        self.kept = kept
         for listener in self.kept_listeners:
             listener()
-        return name
 
     def latent_of(self, model: str, name: str) -> Tensor:
         """z (1, latent) of a face of the gallery: what this model drew it from, where it did.

@@ -3,7 +3,7 @@
 import torch
 
 from vaelib import latent
-from vaelib.explore import encoding, widgets
+from vaelib.explore import encoding, face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 from vaelib.latent import Directions
@@ -20,13 +20,19 @@ DIRECTION_FACES = 500  # training faces, of the sample: needed when the page ope
 class Traverse(Panel):
     """A face that all sliders move together; each slider's ends are drawn beside it."""
 
+    title = "Directions"
+    help = (
+        "The directions along which a model's faces differ most, in standard deviations σ of the "
+        "training faces. The small pictures are the two ends."
+    )
+
     def __init__(self, state: ExplorerState) -> None:
         super().__init__(state)
         self.model = self.model_dropdown()
         self.kind = widgets.dropdown("Directions", DIRECTION_KINDS)
-        self.start = self.face_dropdown("Start from", 0, extra=[CENTRE])
-        self.faces = widgets.FaceGrid("the face at all sliders", self._keep, width=192)
-        self.truth = widgets.FaceGrid("the face it starts from", width=96)
+        self.start = self.face_picker("Start from", 0, extra=[CENTRE])
+        self.faces = face_widgets.FaceGrid("the face at all sliders", self._keep, width=192)
+        self.truth = face_widgets.FaceGrid("the face it starts from", width=96)
         self.sliders = [
             widgets.Slider(min=-REACH, max=REACH, step=0.05, unit="σ") for _ in range(SLIDERS)
         ]

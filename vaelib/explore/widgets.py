@@ -6,6 +6,7 @@ and its file upload, whose single message breaks the connection above 10 MB.
 """
 
 import asyncio
+import html
 import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +14,10 @@ from typing import Any
 
 import anywidget
 import ipywidgets
-import torch
 import traitlets
-from torch import Tensor
 
 from vaelib.config import LARGEST_SEED
-from vaelib.explore import encoding, photo
+from vaelib.explore import photo
 from vaelib.support.errors import InputError
 
 STATIC = Path(__file__).with_name("static")
@@ -26,6 +25,7 @@ MOMENT = 0.3  # seconds without a change after which what is shown has settled
 PAUSE = 0.02  # seconds after a picture in which the page's messages are read, before the next
 FACE_WIDTH = 96  # of a face on the page: two pixels for each of its own
 LINE = {"width": "auto", "max_width": "100%"}  # layout of a control that shares a row
+WIDE = {"width": "100%"}
 LABEL_STYLE = {"description_width": "initial"}  # as wide as the label is
 
 
@@ -60,39 +60,6 @@ class StatusLine(Control):
             self.show(str(error), is_error=True)
 
 
-class FaceGrid(Control):
-    """Faces beside each other, wrapped to the page's width or in named rows; a click may act."""
-
-    png = traitlets.Bytes().tag(sync=True)  # all faces in one row
-    rows = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    width = traitlets.Int(FACE_WIDTH).tag(sync=True)
-    click_action = traitlets.Unicode().tag(sync=True)  # a verb, or empty: nothing can be clicked
-    alt = traitlets.Unicode().tag(sync=True)
-
-    def __init__(self, alt: str, keep: Callable[[int], None] | None = None, **traits: Any) -> None:
-        """keep: called with the index of a face that is clicked."""
-        super().__init__(alt=alt, click_action="keep" if keep else "", **traits)
-        self.shown: Tensor = torch.zeros(0, 3, 64, 48)
-        self.keep = keep
-        self.on_msg(self._on_message)
-
-    def show(self, images: Tensor, labels: Sequence[str] = (), rows: Sequence[str] = ()) -> None:
-        """Draw faces (n, 3, 64, 48), uint8 or in [-1, 1].
-
-        labels: a name for each, or none; rows: names of rows that share the faces evenly.
-        """
-        png = encoding.side_by_side(images) if len(images) else b""
-        self.shown = images
-        with self.hold_sync():  # one message, drawn at once
-            self.labels, self.rows, self.png = list(labels), list(rows), png
-
-    def _on_message(self, _: object, message: dict[str, Any], __: object) -> None:
-        index = message.get("clicked")
-        if self.keep and isinstance(index, int) and 0 <= index < len(self.shown):
-            self.keep(index)
-
-
 class Picture(Control):
     """One picture of any size, with alternative text."""
 
@@ -111,6 +78,14 @@ class Slider(Control):
     unit = traitlets.Unicode().tag(sync=True)  # stands behind the value
     play = traitlets.Bool(False).tag(sync=True)
     ends = traitlets.Bytes().tag(sync=True)  # a PNG of two faces, drawn at the slider's ends
+
+
+class Tabs(Control):
+    """Names of which one is selected, as tabs that the keyboard moves through."""
+
+    label = traitlets.Unicode().tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    selected = traitlets.Int(0).tag(sync=True)
 
 
 class FileDrop(Control):
@@ -213,6 +188,11 @@ def dropdown(label: str, options: Sequence[Any], **traits: Any) -> ipywidgets.Dr
     )
 
 
+def paragraph(text: str) -> ipywidgets.HTML:
+    """Text that stays as it is."""
+    return ipywidgets.HTML(f'<p class="vae-help">{html.escape(text)}</p>', layout=WIDE)
+
+
 def button(label: str, on_click: Callable[[], None]) -> ipywidgets.Button:
     """A button with text on it."""
     made = ipywidgets.Button(description=label, layout=LINE)
@@ -247,4 +227,5 @@ def row(*children: ipywidgets.Widget, align: str = "center") -> ipywidgets.Box:
 
 def column(*children: ipywidgets.Widget) -> ipywidgets.VBox:
     """Controls below each other, over the page's whole width."""
-    return ipywidgets.VBox(children, layout={"width": "100%", "grid_gap": "8px"})
+    layout = {"width": "100%", "grid_gap": "8px", "overflow": "visible"}
+    return ipywidgets.VBox(children, layout=layout)

@@ -1,6 +1,7 @@
-// What ipywidgets' own controls lack: faces that are drawn without a flicker and can be clicked, a
-// slider and a play button that screen readers name, a status line that they announce, alternative
-// text, a place to drop a file of any size, and a download.
+// What ipywidgets' own controls lack: faces that are drawn without a flicker and can be clicked,
+// chosen by their pictures and dragged, tabs that the keyboard moves through, a slider and a play
+// button that screen readers name, a status line that they announce, alternative text, a place to
+// drop a file of any size, and a download.
 // Everything comes from the kernel; nothing is fetched from anywhere.
 
 const WIDTH = 48, HEIGHT = 64; // pixels of a face
@@ -77,6 +78,7 @@ const faces = (model, el) => {
   const rebuild = (rows, count) => {
     const columns = rows.length ? count / rows.length : 0;
     grid.className = columns ? "vae-table" : "vae-wrap";
+    grid.classList.toggle("vae-dozens", !columns && count > 0 && count % 12 === 0);
     grid.style.setProperty("--columns", columns);
     grid.style.setProperty("--width", `${model.get("width")}px`);
     grid.replaceChildren();
@@ -192,17 +194,18 @@ const PIECE = 1 << 20; // bytes; a server refuses messages of more than 10 MB
 
 const drop = (model, el) => {
   const box = create("div", "vae-drop", el);
-  const input = create("input");
+  const input = create("input", "vae-file");
   input.type = "file";
   input.accept = "image/*";
-  createLabel(input, box).textContent = model.get("label");
   box.append(input);
+  createLabel(input, box).textContent = model.get("label");
   const progress = create("span", "", box);
 
   const send = async (file) => {
     if (!file) return;
     if (file.size > model.get("max_bytes")) return model.send({ refused: file.size });
-    progress.textContent = "Reading ...";
+    progress.textContent = `Reading ${file.name} ...`;
+    last = file.name;
     const content = await file.arrayBuffer();
     const pieces = Math.max(1, Math.ceil(content.byteLength / PIECE));
     for (let piece = 0; piece < pieces; piece++) {
@@ -211,7 +214,8 @@ const drop = (model, el) => {
     }
   };
 
-  model.on("msg:custom", () => (progress.textContent = ""));
+  let last = "";
+  model.on("msg:custom", () => (progress.textContent = last));
   input.addEventListener("change", () => send(input.files[0]).then(() => (input.value = "")));
   for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
     box.addEventListener(type, (event) => {
@@ -236,6 +240,184 @@ const save = (model, el) => {
   return () => model.off("msg:custom", download);
 };
 
+// One of a set of buttons is in the page's tab order; arrow keys move to the others.
+const moveByArrows = (holder, selector, columns = () => 1) =>
+  holder.addEventListener("keydown", (event) => {
+    const all = [...holder.querySelectorAll(selector)];
+    const here = all.indexOf(document.activeElement);
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() };
+    const ends = { Home: 0, End: all.length - 1 };
+    const next = event.key in ends ? ends[event.key] : here + steps[event.key];
+    if (here < 0 || !all[next]) return;
+    event.preventDefault();
+    all.forEach((each, index) => (each.tabIndex = index === next ? 0 : -1));
+    all[next].focus();
+  });
+
+const tabs = (model, el) => {
+  const list = create("div", "vae-tabs", el);
+  list.setAttribute("role", "tablist");
+  list.setAttribute("aria-label", model.get("label"));
+  const update = () => {
+    const selected = model.get("selected");
+    [...list.children].forEach((tab, index) => {
+      tab.setAttribute("aria-selected", index === selected);
+      tab.tabIndex = index === selected ? 0 : -1;
+    });
+  };
+  model.get("names").forEach((name, index) => {
+    const tab = createButton(name, list, () => {
+      model.set("selected", index);
+      model.save_changes();
+    });
+    tab.setAttribute("role", "tab");
+  });
+  moveByArrows(list, "[role=tab]");
+  model.on("change:selected", update);
+  update();
+};
+
+const FACE_TYPE = "application/x-vaelib-face"; // of what is dragged: the name of a kept face
+
+// A face to choose by its picture; a kept one may also be dropped here.
+const picker = (model, el) => {
+  const box = create("div", "vae-picker", el);
+  const label = create("span", "", box);
+  label.id = `vae-${Math.random().toString(36).slice(2)}`;
+  const opener = create("button", "vae-chosen", box);
+  opener.type = "button";
+  opener.setAttribute("aria-haspopup", "listbox");
+  const canvas = createCanvas("", opener);
+  const chosen = create("span", "", opener);
+  const list = create("div", "vae-options", box);
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-labelledby", label.id);
+  let latest = 0;
+
+  const open = (isOpen) => {
+    list.hidden = !isOpen;
+    opener.setAttribute("aria-expanded", isOpen);
+    if (isOpen) list.querySelector("[aria-selected=true]")?.focus();
+  };
+  const choose = (name) => {
+    model.set("value", name);
+    model.save_changes();
+    open(false);
+    opener.focus();
+  };
+  const addOption = (name, bitmap, index) => {
+    const option = create("button", "vae-option", list);
+    option.type = "button";
+    option.setAttribute("role", "option");
+    drawFace(createCanvas("", option), bitmap, index);
+    create("span", "", option).textContent = name;
+    option.addEventListener("click", () => choose(name));
+    return option;
+  };
+  const update = async () => {
+    const request = ++latest;
+    const bitmap = await decode(model.get("png"));
+    if (request !== latest) return;
+    const [names, value] = [model.get("names"), model.get("value")];
+    label.textContent = model.get("label");
+    chosen.textContent = value;
+    opener.setAttribute("aria-label", `${model.get("label")}: ${value}`);
+    drawFace(canvas, bitmap, names.indexOf(value));
+    list.replaceChildren();
+    names.forEach((name, index) => {
+      const option = addOption(name, bitmap, index);
+      option.setAttribute("aria-selected", name === value);
+      option.tabIndex = name === value ? 0 : -1;
+    });
+  };
+
+  opener.addEventListener("click", () => open(list.hidden));
+  moveByArrows(list, "[role=option]", () =>
+    Math.max(1, Math.floor(list.clientWidth / (list.firstElementChild?.offsetWidth || 1))));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || list.hidden) return;
+    open(false);
+    opener.focus();
+  });
+  box.addEventListener("focusout", (event) => {
+    if (!box.contains(event.relatedTarget)) open(false);
+  });
+  acceptFaces(box, choose);
+  model.on("change", update);
+  open(false);
+  update();
+};
+
+const acceptFaces = (box, accept) => {
+  for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+    box.addEventListener(type, (event) => {
+      if (!event.dataTransfer.types.includes(FACE_TYPE)) return;
+      event.preventDefault();
+      box.classList.toggle("vae-over", type === "dragenter" || type === "dragover");
+      if (type === "drop") accept(event.dataTransfer.getData(FACE_TYPE));
+    });
+  }
+};
+
+// The kept faces: each can be dragged to a place for one, or sent there by its menu.
+const tray = (model, el) => {
+  const box = create("section", "vae-tray", el);
+  box.setAttribute("aria-label", "kept faces");
+  const empty = create("p", "vae-hint", box);
+  const list = create("div", "vae-kept", box);
+  const menu = create("div", "vae-menu", box);
+  menu.setAttribute("role", "group");
+  const undo = createButton("Undo", box, () => model.send({ undo: true }));
+  let picked = "", latest = 0;
+
+  const pick = (name) => {
+    picked = name;
+    menu.hidden = !name;
+    menu.setAttribute("aria-label", `what to do with ${name}`);
+    [...list.children].forEach((each) => each.setAttribute("aria-pressed", each.title === name));
+  };
+  const remove = (name) => model.send({ remove: name });
+  const addFace = (name, bitmap, index) => {
+    const button = create("button", "", list);
+    button.type = "button";
+    button.draggable = true;
+    button.title = name;
+    button.setAttribute("aria-label", name);
+    button.tabIndex = index ? -1 : 0;
+    drawFace(createCanvas("", button), bitmap, index);
+    button.addEventListener("click", () => pick(picked === name ? "" : name));
+    button.addEventListener("dragstart", (event) => event.dataTransfer.setData(FACE_TYPE, name));
+    button.addEventListener("keydown", (event) => {
+      if (event.key === "Delete" || event.key === "Backspace") remove(name);
+    });
+  };
+  const update = async () => {
+    const request = ++latest;
+    const bitmap = await decode(model.get("png"));
+    if (request !== latest) return;
+    const names = model.get("names");
+    const hadFocus = list.contains(document.activeElement);
+    empty.textContent = names.length ? "" : model.get("hint");
+    undo.hidden = !model.get("can_undo");
+    list.replaceChildren();
+    names.forEach((name, index) => addFace(name, bitmap, index));
+    if (hadFocus) (list.firstElementChild || undo).focus();
+    pick(names.includes(picked) ? picked : "");
+  };
+
+  for (const target of model.get("targets")) {
+    createButton(target, menu, () => model.send({ send: picked, to: target }));
+  }
+  createButton("Delete", menu, () => remove(picked));
+  moveByArrows(list, "button");
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "z" && (event.ctrlKey || event.metaKey)) model.send({ undo: true });
+    if (event.key === "Escape") pick("");
+  });
+  model.on("change", update);
+  update();
+};
+
 const kinds = {
   StatusLine: status,
   FaceGrid: faces,
@@ -243,6 +425,9 @@ const kinds = {
   Slider: slider,
   FileDrop: drop,
   SaveButton: save,
+  Tabs: tabs,
+  FacePicker: picker,
+  Tray: tray,
 };
 
 export default {
