@@ -260,6 +260,100 @@ def test_arrow_keys_move_through_the_tabs(opened: Opened) -> None:
     assert tabs.get_by_role("tab", selected=True).text_content() == "Interpolate"
 
 
+def test_the_face_under_the_pointer_is_drawn_and_a_click_keeps_it(opened: Opened) -> None:
+    opened.show("Map")
+    place = opened.page.get_by_role("application", name="encoded faces, and the prior")
+    place.scroll_into_view_if_needed()
+    before = opened.changed("the face at this place", [])
+    place.hover(position={"x": 60, "y": 90})
+    opened.changed("the face at this place", before)
+    kept = opened.page.get_by_role("region", name="kept faces").get_by_role("button")
+    count = kept.count()
+    place.click(position={"x": 90, "y": 60})
+    opened.see("Kept as kept .*on the map")
+    opened.page.wait_for_timeout(500)
+    assert kept.count() == count + 1
+
+
+def test_a_line_that_is_dragged_is_an_interpolation(opened: Opened) -> None:
+    opened.page.get_by_role("application").drag_to(
+        opened.page.get_by_role("application"),
+        source_position={"x": 50, "y": 60},
+        target_position={"x": 200, "y": 160},
+    )
+    assert len(set(opened.changed("the line", [], count=9))) > 5
+
+
+def test_the_keyboard_moves_over_the_map_and_draws_a_line(opened: Opened) -> None:
+    before = opened.drawn("the face at this place"), opened.drawn("the line")
+    opened.page.get_by_role("application").focus()
+    for key in ("l", *["ArrowRight"] * 9, "l"):
+        opened.page.keyboard.press(key)
+    opened.changed("the face at this place", before[0])
+    opened.changed("the line", before[1], count=9)
+
+
+def test_a_face_stands_beside_its_reconstructions_and_differences(opened: Opened) -> None:
+    opened.show("Truth")
+    assert len(opened.changed("reconstructions and differences", [], count=14)) == 14
+
+
+def test_guesses_are_revealed_and_answers_saved(opened: Opened, tmp_path: Path) -> None:
+    opened.show("Blind test")
+    opened.page.get_by_role("button", name="Reveal").click()
+    opened.see("So far 0 of 4 are right")
+    before = opened.changed("which is more a face", [], count=2)
+    opened.page.get_by_role("button", name="choose left").click()
+    opened.changed("which is more a face", before)
+    opened.see("1 answers")
+    with opened.page.expect_download() as download:
+        opened.page.get_by_role("button", name="Save my answers").click()
+    download.value.save_as(tmp_path / "answers.csv")
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 2
+
+
+def test_a_link_that_is_pasted_brings_back_what_was_chosen(opened: Opened) -> None:
+    opened.show("Generate")
+    opened.move("Temperature", 0.4)
+    opened.page.wait_for_timeout(1_500)  # until it is settled
+    opened.page.get_by_role("button", name="Copy a link to this").click()
+    field = opened.page.get_by_label("or open one:")
+    link = field.input_value()
+    opened.move("Temperature", 1.8)
+    opened.page.wait_for_timeout(500)
+    field.fill(link)
+    field.press("Enter")
+    slider = opened.page.get_by_role("slider", name="Temperature")
+    opened.page.wait_for_timeout(2_000)
+    assert slider.get_attribute("aria-valuetext") == "0.40"
+    assert "token" not in link
+    field.fill("no link")
+    field.press("Enter")
+    opened.see("this is no link of the explorer")
+
+
+def test_a_reload_finds_what_was_chosen(opened: Opened) -> None:
+    if "/lab/" in opened.address:
+        pytest.skip("JupyterLab's own page keeps its kernel")
+    opened.show("Generate")
+    opened.page.get_by_role("button", name="Other faces").and_(
+        opened.page.locator(":visible")
+    ).click()
+    opened.page.wait_for_timeout(2_000)
+    before = opened.drawn("faces drawn from noise")
+    kept = opened.page.get_by_role("region", name="kept faces").get_by_role("button").count()
+    opened.page.reload()
+    opened.page.get_by_role("group", name="faces drawn from noise").wait_for(timeout=WAIT)
+    until = time.monotonic() + 20
+    while opened.drawn("faces drawn from noise") != before and time.monotonic() < until:
+        opened.page.wait_for_timeout(200)
+    assert opened.drawn("faces drawn from noise") == before
+    assert (
+        opened.page.get_by_role("region", name="kept faces").get_by_role("button").count() == kept
+    )
+    opened.errors = [error for error in opened.errors if "403" not in error]  # see Page
+
+
 def test_a_click_draws_another_noise_through_all_models(opened: Opened) -> None:
     opened.show("Compare")
     before = opened.drawn("one noise through all models")

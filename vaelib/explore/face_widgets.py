@@ -1,5 +1,6 @@
 """The explorer's controls that show faces: to look at and click, to choose from, and to keep."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from vaelib.explore import encoding
 from vaelib.explore.widgets import FACE_WIDTH, Control
+
+PRIOR_REACH = 2.0  # standard deviations of the prior that a map shows
+MARGIN = 1.08  # from the outermost point to the edge of a map
 
 
 class FaceGrid(Control):
@@ -110,3 +114,52 @@ class Tray(Control):
             self.remove(message["remove"])
         elif message.get("send") in self.names and message.get("to") in self.targets:
             self.send_to(message["send"], message["to"])
+
+
+class PointMap(Control):
+    """Points in a plane with the circles of the prior, a place in it, and a line."""
+
+    alt = traitlets.Unicode().tag(sync=True)
+    points = traitlets.Bytes().tag(sync=True)  # float32 (n, 2)
+    colours = traitlets.Bytes().tag(sync=True)  # uint8 (n,): the index of each in the palette
+    palette = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    legend = traitlets.List(traitlets.Unicode()).tag(sync=True)  # of each colour; may be empty
+    centre = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)  # of the prior
+    reach = traitlets.Float(3.0).tag(sync=True)  # from the middle to the edge of what is shown
+    place = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)
+    line = traitlets.List(traitlets.Float()).tag(sync=True)  # x and y of both ends, or empty
+
+    def __init__(self, alt: str, keep: Callable[[], None]) -> None:
+        """keep: called where the place is chosen."""
+        super().__init__(alt=alt)
+        self.keep = keep
+        self.on_msg(self._on_message)
+
+    def show(
+        self,
+        points: Tensor,
+        colours: Tensor,
+        palette: Sequence[str],
+        legend: Sequence[str],
+        centre: Tensor,
+    ) -> None:
+        """Draw points (n, 2), each in the colour of this index (n,); centre (2,) of the prior."""
+        edge = max(float(points.abs().max()), float(centre.abs().max()) + PRIOR_REACH)
+        with self.hold_sync():
+            self.points = points.numpy().astype("<f4").tobytes()
+            self.colours = colours.to(torch.uint8).numpy().tobytes()
+            self.palette, self.legend = list(palette), list(legend)
+            self.centre, self.reach = centre.tolist(), MARGIN * edge
+
+    @traitlets.validate("place", "line")
+    def _within_reach(self, proposal: dict[str, Any]) -> list[float]:
+        values: list[float] = proposal["value"]
+        if proposal["trait"].name == "place" and len(values) != 2:
+            return list(self.place)
+        if not all(math.isfinite(value) for value in values):
+            return list(getattr(self, proposal["trait"].name))
+        return [min(max(value, -self.reach), self.reach) for value in values]
+
+    def _on_message(self, _: object, message: dict[str, Any], __: object) -> None:
+        if message.get("keep"):
+            self.keep()

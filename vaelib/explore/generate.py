@@ -1,11 +1,13 @@
 """The panel that draws a grid of faces."""
 
+import random
+
 import torch
 
 from vaelib import latent
 from vaelib.explore import encoding, face_widgets, widgets
 from vaelib.explore.panel import Panel
-from vaelib.explore.state import ExplorerState
+from vaelib.explore.state import ENCODED, PRIOR, ExplorerState
 
 COUNT, COLUMNS = 24, 8  # faces
 MAX_TEMPERATURE = 2.0  # times the prior's standard deviation
@@ -52,6 +54,12 @@ class Generate(Panel):
         self.z = self.state.latents(self.model.value, noise, self.place.value)
         self.faces.show(latent.decode(model, self.z))
         self.count()
+
+    def surprise(self) -> None:
+        """Choose another model, place and seed at random."""
+        self.model.value = random.choice(self.state.models.seven)
+        self.place.value = random.choice((PRIOR, ENCODED))
+        self.seed.value = random.randrange(10_000)
 
     def _keep(self, index: int) -> None:
         name = self.model.value

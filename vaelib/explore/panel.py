@@ -1,11 +1,13 @@
 """What every panel of the explorer has; a new panel is a module beside this one."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import ipywidgets
 import torch
 from torch import Tensor
+from traitlets import TraitError
 
 from vaelib.config import BASE
 from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
@@ -27,15 +29,27 @@ class Panel:
     def __init__(self, state: ExplorerState) -> None:
         self.state = state
         self.status = widgets.StatusLine()
+        self.controls: list[ipywidgets.Widget] = []  # whose values say what is shown
 
     def on_change(
         self, draw: Callable[[], None], *controls: ipywidgets.Widget
     ) -> widgets.Throttled:
         """Draw whenever one of these controls changes, as often as drawing can keep up."""
+        self.controls += controls
         throttled = widgets.Throttled(self.status, draw)
         for control in controls:
             control.observe(throttled, "value")
         return throttled
+
+    def saved(self) -> list[Any]:
+        """The values of the controls, from which `restore` shows the same again."""
+        return [control.value for control in self.controls]
+
+    def restore(self, values: Sequence[Any]) -> None:
+        """Set the controls to values that were saved; what does not fit here stays as it is."""
+        for control, value in zip(self.controls, values, strict=False):
+            with suppress(TraitError):  # a model that is not here, or no value at all
+                control.value = value
 
     def keep(self, face: Tensor, origin: str, model: str = "", z: Tensor | None = None) -> None:
         """Offer this face (3, 64, 48), uint8 or in [-1, 1], in all panels.

@@ -1,8 +1,9 @@
 """What the explorer's panels share: faces, models, and the faces that were kept on the way."""
 
+import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -77,6 +78,20 @@ class ExplorerState:
         self._change(dict([(name, Face(pixels, model, z)), *self.kept.items()][:MOST_KEPT]))
         return name
 
+    def restore(self, faces: Mapping[str, tuple[str, Tensor]]) -> None:
+        """Keep faces again, by name: the model that drew each, and its z (latent,).
+
+        A face of a model that is not here, or of another size, is left out.
+        """
+        restored = {}
+        for name, (model, z) in faces.items():
+            entry = self.models.entries.get(model)
+            if entry is not None and len(z) == entry.experiment.latent:
+                drawn = latent.decode(self.models.model(model), z[None])[0]
+                restored[name] = Face(data.to_uint8(drawn), model, z)
+        self._kept_count = max([self._kept_count, *map(_number, restored)])
+        self._change(dict([*(restored | self.kept).items()][:MOST_KEPT]))
+
     def remove(self, name: str) -> None:
         """Take a kept face out of the gallery."""
         self._change({other: face for other, face in self.kept.items() if other != name})
@@ -123,10 +138,23 @@ class ExplorerState:
         """This many faces of `train_sample`, encoded by this model; cached, as it takes seconds."""
 
         def encode() -> Posterior:
-            images = self.faces.images[evenly_spaced(self.train_sample, count)]
-            return latent.encode(self.models.model(model), images)
+            return latent.encode(self.models.model(model), self.faces.images[self.sample(count)])
 
         return self._cached(("encoded", model, count), encode)
+
+    def sample(self, count: int) -> Tensor:
+        """The indices of this many faces of `train_sample`."""
+        return evenly_spaced(self.train_sample, count)
+
+    def errors(self, model: str, faces: Tensor) -> Tensor:
+        """The MSE (n,) with which a model reconstructs faces, by their indices (n,); cached."""
+
+        def compute() -> Tensor:
+            images = self.faces.images[faces]
+            reconstructed = latent.reconstruct(self.models.model(model), images)
+            return (reconstructed - to_float(images)).square().mean(dim=(1, 2, 3))
+
+        return self._cached(("errors", model, *faces[[0, -1]].tolist(), len(faces)), compute)
 
     def is_encoded(self, model: str, count: int) -> bool:
         """Whether `encoded` has its answer at hand."""
@@ -147,13 +175,8 @@ class ExplorerState:
 
     def share_with_less_error(self, model: str, error: float) -> float:
         """The share of held-out faces that this model reconstructs better than with this MSE."""
-
-        def errors() -> Tensor:
-            images = self.faces.images[evenly_spaced(self.faces.test, JUDGED_FACES)]
-            reconstructed = latent.reconstruct(self.models.model(model), images)
-            return (reconstructed - to_float(images)).square().mean(dim=(1, 2, 3))
-
-        return float((self._cached(("errors", model), errors) < error).double().mean())
+        held_out = evenly_spaced(self.faces.test, JUDGED_FACES)
+        return float((self.errors(model, held_out) < error).double().mean())
 
     def warm_up(self) -> None:
         """Compute beforehand what panels will need: for a thread beside the page."""
@@ -171,6 +194,12 @@ class ExplorerState:
                 self._cache[key] = compute()
         found: T = self._cache[key]
         return found
+
+
+def _number(name: str) -> int:
+    """The number in the name of a kept face, such as 3 in "kept 3, drawn", or 0."""
+    found = re.match(r"kept (\d{1,6})\b", name)
+    return int(found[1]) if found else 0
 
 
 def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> ExplorerState:

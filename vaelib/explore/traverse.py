@@ -37,8 +37,9 @@ class Traverse(Panel):
             widgets.Slider(min=-REACH, max=REACH, step=0.05, unit="σ") for _ in range(SLIDERS)
         ]
         self.origin, self.steps = torch.zeros(1, 1), torch.zeros(0, 1)
-        self.on_change(self._draw_other_directions, self.model, self.kind)
-        self.on_change(self._draw_all, self.start)
+        for control in (self.model, self.kind):  # what a slider stands for changes
+            control.observe(lambda _: self._reset(), "value")
+        self.on_change(self._draw_all, self.model, self.kind, self.start)
         self.on_change(self._draw_face, *self.sliders)
         face = widgets.column(self.faces, self.truth)
         sliders = widgets.column(*self.sliders)
@@ -55,13 +56,8 @@ class Traverse(Panel):
         )
         self.status.run(self._draw_all)
 
-    def _draw_other_directions(self) -> None:
-        """Draw everything: what a slider stands for has changed, so all go to the middle."""
-        self._reset()
-        self._draw_all()
-
     def _draw_all(self) -> None:
-        """Draw the sliders' ends and the face: the directions or the start have changed."""
+        """Draw the sliders' ends and the face: the model, directions or start have changed."""
         name = self.model.value
         model = self.state.models.model(name)
         directions = self._directions(name)

@@ -7,6 +7,7 @@ and its file upload, whose single message breaks the connection above 10 MB.
 
 import asyncio
 import html
+import math
 import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from vaelib.explore import photo
 from vaelib.support.errors import InputError
 
 STATIC = Path(__file__).with_name("static")
+PARTS = ("elements", "controls", "faces", "map", "render")  # of the script, in this order
 MOMENT = 0.3  # seconds without a change after which what is shown has settled
 PAUSE = 0.02  # seconds after a picture in which the page's messages are read, before the next
 FACE_WIDTH = 96  # of a face on the page: two pixels for each of its own
@@ -30,9 +32,10 @@ LABEL_STYLE = {"description_width": "initial"}  # as wide as the label is
 
 
 class Control(anywidget.AnyWidget):
-    """A control of our own, drawn by the function for its class in static/explore.js."""
+    """A control of our own, drawn by the function for its class in static/render.js."""
 
-    _esm, _css = STATIC / "explore.js", STATIC / "explore.css"
+    _esm = "\n".join((STATIC / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+    _css = STATIC / "controls.css"
     kind = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
@@ -78,6 +81,11 @@ class Slider(Control):
     unit = traitlets.Unicode().tag(sync=True)  # stands behind the value
     play = traitlets.Bool(False).tag(sync=True)
     ends = traitlets.Bytes().tag(sync=True)  # a PNG of two faces, drawn at the slider's ends
+
+    @traitlets.validate("value")
+    def _within_range(self, proposal: dict[str, Any]) -> float:
+        value: float = proposal["value"]
+        return min(max(value, self.min), self.max) if math.isfinite(value) else self.value
 
 
 class Tabs(Control):
@@ -128,6 +136,23 @@ class SaveButton(Control):
         super().__init__(label=label)
         file = {"name": filename, "type": mimetypes.guess_type(filename)[0]}
         self.on_msg(lambda *_: status.run(lambda: self.send(file, [content()])))
+
+
+class ShareLink(Control):
+    """What is chosen, in the page's address: to copy, to open, and to find again after a reload."""
+
+    state = traitlets.Unicode().tag(sync=True)  # the text of a link
+
+    def __init__(self, status: StatusLine, restore: Callable[[str], None]) -> None:
+        """restore: called with the text of a link that was opened."""
+        super().__init__()
+        self.status, self.restore = status, restore
+        self.on_msg(self._on_message)
+
+    def _on_message(self, _: object, message: dict[str, Any], __: object) -> None:
+        text = message.get("restore")
+        if isinstance(text, str):
+            self.status.run(lambda: self.restore(text))
 
 
 class Throttled:
