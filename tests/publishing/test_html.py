@@ -1,7 +1,9 @@
 """The page has all that the PDF has, in one file, and asks nobody for anything."""
 
 import re
+import time
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import nbformat
@@ -109,6 +111,19 @@ def test_the_names_with_a_hyphen_are_for_the_command_line_alone() -> None:
     assert get_exporter("report_html") is HtmlExporter
 
 
+def answer_of(url: str) -> str:
+    """What a server answers, which may have printed its address before it listens there."""
+    for _ in range(50):
+        try:
+            page: str = urlopen(url, timeout=60).read().decode()
+            return page
+        except URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError):
+                raise
+            time.sleep(0.2)
+    raise AssertionError(f"nobody listens at {url}")
+
+
 @pytest.mark.browser  # a server, but no browser: what the menu of JupyterLab asks it for
 def test_jupyterlab_exports_the_report(folder: Path) -> None:
     notebook = folder / "06_report.ipynb"
@@ -116,5 +131,5 @@ def test_jupyterlab_exports_the_report(folder: Path) -> None:
     environment = jupyter_environment(folder / "home")
     with jupyterlab(notebook, environment) as address:
         url = address.replace("/lab/tree/", "/nbconvert/report_html/")
-        page = urlopen(url, timeout=60).read().decode()
+        page = answer_of(url)
     assert "Figure 3." in plain(page)

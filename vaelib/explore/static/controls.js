@@ -189,7 +189,9 @@ const link = (model, el) => {
   field.placeholder = "paste a link, then Enter";
   box.append(field, done);
   const open = (text) => model.send({ restore: text.slice(text.indexOf("#") + 1).trim() });
-  field.addEventListener("change", () => field.value && open(field.value));
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && field.value) open(field.value);
+  });
 
   model.on("change:state", () => {
     try {
