@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from benchmarks.explore import write_untrained_models
 from tests.browser import free_port, jupyter_environment, jupyterlab, served
 from vaelib.data import FaceSet, load
+from vaelib.explore import explorer as explorers
 from vaelib.explore import state as states
 from vaelib.explore import traverse
 from vaelib.explore.app import NOTEBOOK
+from vaelib.explore.explorer import Explorer
 from vaelib.explore.run_index import find_runs
 from vaelib.explore.state import ExplorerState
 from vaelib.faces import render
@@ -52,6 +55,14 @@ def state(faces: FaceSet, three_models: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(states, "JUDGED_FACES", 20)
     monkeypatch.setattr(traverse, "DIRECTION_FACES", 50)
     return ExplorerState(faces, find_runs(three_models / faces.name, faces.fingerprint))
+
+
+def opened(state: ExplorerState, monkeypatch: pytest.MonkeyPatch) -> Explorer:
+    """An explorer over this state, without a thread that computes beforehand."""
+    monkeypatch.setattr(explorers, "open_state", lambda *_: state)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(ExplorerState, "warm_up", lambda _: None)
+    return Explorer("synthetic")
 
 
 def photo_of_a_face(size: tuple[int, int], quality: int = 75) -> bytes:

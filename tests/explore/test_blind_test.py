@@ -45,7 +45,7 @@ def test_guesses_are_counted_once(panel: BlindTest) -> None:
 
 
 def test_an_answer_is_recorded_with_what_the_detector_says(panel: BlindTest) -> None:
-    shown, (left, left_seed, *_) = panel.pair.shown, panel.asked
+    shown, (left, left_seed, *_) = panel.pair.shown, panel.draws
     torch.testing.assert_close(
         shown[:1], latent.sample(panel.state.models.model(left), 1, left_seed)
     )

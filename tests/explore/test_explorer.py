@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.explore.conftest import opened
 from vaelib.explore import explorer as explorers
 from vaelib.explore.attributes import Attributes
 from vaelib.explore.compare import Compare
@@ -16,10 +17,7 @@ from vaelib.explore.state import ExplorerState
 
 @pytest.fixture
 def explorer(state: ExplorerState, monkeypatch: pytest.MonkeyPatch) -> Explorer:
-    monkeypatch.setattr(explorers, "open_state", lambda *_: state)
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(ExplorerState, "warm_up", lambda _: None)
-    return Explorer("synthetic")
+    return opened(state, monkeypatch)
 
 
 def test_why_nothing_could_be_opened_is_all_that_is_shown(tmp_path: Path) -> None:

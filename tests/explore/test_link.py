@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests.conftest import refusal
+from tests.explore.conftest import opened
 from vaelib import latent
-from vaelib.explore import explorer as explorers
-from vaelib.explore.explorer import PANELS, Explorer
+from vaelib.explore.explorer import PANELS
 from vaelib.explore.generate import Generate
 from vaelib.explore.interpolate import Interpolate
 from vaelib.explore.link import VERSION, KeptFace, Saved, pack, unpack
@@ -58,13 +58,6 @@ WHOLE = {"version": VERSION, "tab": "Generate", "panels": {}, "kept": []}
 )
 def test_what_is_no_link_is_refused_in_one_line(text: str) -> None:
     assert "link" in refusal(lambda: unpack(text))
-
-
-def opened(state: ExplorerState, monkeypatch: pytest.MonkeyPatch) -> Explorer:
-    monkeypatch.setattr(explorers, "open_state", lambda *_: state)
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(ExplorerState, "warm_up", lambda _: None)
-    return Explorer("synthetic")
 
 
 def test_a_link_brings_everything_back(

@@ -112,10 +112,7 @@ class Attributes(Panel):
 
     def _direction(self, model: str) -> Tensor:
         sample = self.state.train_sample
-        if not self.state.is_encoded(model, len(sample)):
-            with self.working(f"Encoding {len(sample):,} faces for the direction ..."):
-                self.state.encoded(model, len(sample))
-        mu = self.state.encoded(model, len(sample)).mu
+        mu = self.encoded(model, len(sample)).mu
         return METHODS[self.method.value](mu, self.state.faces.where(self.attribute.value)[sample])
 
     def _opinions(self, images: Tensor) -> list[str]:

@@ -65,7 +65,7 @@ class BlindTest(Panel):
         self.guesses = [widgets.dropdown(letter, options) for letter in LETTERS]
         self.games, self.right = 0, 0  # rows that were revealed, and those guessed
         self.answers: list[Answer] = []
-        self.asked: tuple[str, int, str, int] = ("", 0, "", 0)
+        self.draws: tuple[str, int, str, int] = ("", 0, "", 0)
         self.pair = face_widgets.FaceGrid("which is more a face", self._answer, "choose", width=144)
         self.agreement = widgets.StatusLine()
         self.view = widgets.column(
@@ -84,7 +84,7 @@ class BlindTest(Panel):
             ),
         )
         self.status.run(self.deal)
-        self.status.run(self._ask)
+        self.status.run(self._draw_pair)
 
     def deal(self) -> None:
         """Other faces, in another order."""
@@ -112,11 +112,11 @@ class BlindTest(Panel):
         """Faces (count, 3, 64, 48) that a model draws from the prior."""
         return latent.sample(self.state.models.model(name), count, seed)
 
-    def _ask(self) -> None:
+    def _draw_pair(self) -> None:
         """Show two draws, of two lambdas."""
         left, right = self.random.sample(LAMBDA_STUDY, 2)
         seeds = [self.random.randint(0, LARGEST_SEED) for _ in range(2)]
-        self.asked = (left, seeds[0], right, seeds[1])
+        self.draws = (left, seeds[0], right, seeds[1])
         draws = [
             self._draws(name, 1, seed) for name, seed in zip((left, right), seeds, strict=True)
         ]
@@ -127,14 +127,14 @@ class BlindTest(Panel):
 
     def _record(self, answer: str) -> None:
         left_score, right_score = haar_scores(self.pair.shown).tolist()
-        self.answers.append(Answer(*self.asked, answer, left_score, right_score))
+        self.answers.append(Answer(*self.draws, answer, left_score, right_score))
         decided = [each for each in self.answers if "alike" not in (each.answer, each.detector)]
         agreed = sum(each.answer == each.detector for each in decided)
         words = f"{len(self.answers)} answers."
         if decided:
             words += f" Where both decide, the detector agrees in {agreed} of {len(decided)}."
         self.agreement.show(words)
-        self.status.run(self._ask)
+        self.status.run(self._draw_pair)
 
     def csv(self) -> bytes:
         """The answers so far, a line each."""

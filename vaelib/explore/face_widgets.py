@@ -15,6 +15,11 @@ PRIOR_REACH = 2.0  # standard deviations of the prior that a map shows
 MARGIN = 1.08  # from the outermost point to the edge of a map
 
 
+def _in_a_row(faces: Sequence[Tensor]) -> bytes:
+    """Faces (3, 64, 48), uint8, as the PNG of a control; empty for none."""
+    return encoding.side_by_side(torch.stack(list(faces))) if faces else b""
+
+
 class FaceGrid(Control):
     """Faces beside each other, wrapped to the page's width or in named rows; a click may act."""
 
@@ -70,11 +75,10 @@ class FacePicker(Control):
     def offer(self, faces: Mapping[str, Tensor]) -> None:
         """Replace the faces (3, 64, 48), uint8, by name; the first is chosen if the chosen is gone.
 
-        An image of zero size stands for a choice without a picture.
+        A plain image stands for a choice without a picture.
         """
         with self.hold_sync():
-            self.names = list(faces)
-            self.png = encoding.side_by_side(torch.stack(list(faces.values())))
+            self.names, self.png = list(faces), _in_a_row(list(faces.values()))
             if self.value not in faces:
                 self.value = self.names[0]
 
@@ -103,9 +107,9 @@ class Tray(Control):
 
     def show(self, faces: Mapping[str, Tensor], can_undo: bool) -> None:
         """Draw faces (3, 64, 48), uint8, by name."""
-        png = encoding.side_by_side(torch.stack(list(faces.values()))) if faces else b""
         with self.hold_sync():
-            self.names, self.png, self.can_undo = list(faces), png, can_undo
+            self.names, self.png = list(faces), _in_a_row(list(faces.values()))
+            self.can_undo = can_undo
 
     def _on_message(self, _: object, message: dict[str, Any], __: object) -> None:
         if message.get("undo"):

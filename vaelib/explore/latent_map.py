@@ -79,10 +79,7 @@ class LatentMap(Panel):
     def _draw(self) -> None:
         """Draw the map: the model or the colours have changed."""
         name = self.model.value
-        if not self.state.is_encoded(name, FITTED_FACES):
-            with self.working(f"Encoding {FITTED_FACES} faces ..."):
-                self.state.encoded(name, FITTED_FACES)
-        mu = self.state.encoded(name, FITTED_FACES).mu
+        mu = self.encoded(name, FITTED_FACES).mu
         self.plane = widest_plane(mu)
         index, palette, legend = self._colours(name)
         centre = self.plane.project(torch.zeros(1, mu.shape[1]))[0]

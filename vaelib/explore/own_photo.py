@@ -4,9 +4,9 @@ import torch
 
 from vaelib import latent
 from vaelib.data import to_float, to_uint8
-from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
+from vaelib.evaluation.image_metrics import squared_error
 from vaelib.explore import encoding, face_widgets, photo, widgets
-from vaelib.explore.panel import Panel
+from vaelib.explore.panel import Panel, number_found
 from vaelib.explore.photo import Frame, UserPhoto
 from vaelib.explore.state import KINDS, ExplorerState
 
@@ -74,7 +74,7 @@ class OwnPhoto(Panel):
         drawn, labels = [], ["your photo, framed"]
         for name, model in self.load_models().items():
             reconstructed = latent.reconstruct(model, face)
-            error = float((reconstructed - to_float(face)).square().mean())
+            error = float(squared_error(to_float(face), reconstructed))
             share = self.state.share_with_less_error(name, error)
             drawn.append(to_uint8(reconstructed))
             labels.append(f"{self.state.models.label(name)}: {_how_far(share)}")
@@ -83,9 +83,8 @@ class OwnPhoto(Panel):
 
     def _look_for_a_face(self) -> None:
         """Say what the models know, and whether there is a face in the frame at all."""
-        found = haar_scores(self.faces.shown[:1])[0] >= USUAL_THRESHOLD
         words = f"These models learnt from {KINDS[self.state.faces.kind]}."
-        if not found:
+        if not number_found(self.faces.shown[:1]):
             words = f"OpenCV's detector finds no face in this frame. {words}"
         self.known.show(words)
 

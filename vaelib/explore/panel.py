@@ -13,10 +13,19 @@ from vaelib.config import BASE
 from vaelib.evaluation.detector import USUAL_THRESHOLD, haar_scores
 from vaelib.explore import face_widgets, widgets
 from vaelib.explore.state import ENCODED, PRIOR, ExplorerState
+from vaelib.latent import Posterior
 from vaelib.model import VAE
 from vaelib.support.errors import InputError
 
 NO_FACE = torch.full((3, 64, 48), 128, dtype=torch.uint8)  # the picture of a choice without one
+
+
+def number_found(images: Tensor) -> int:
+    """In how many of the images (n, 3, 64, 48), uint8 or in [-1, 1], OpenCV's detector finds one.
+
+    Without a calibration, which takes too long for a page.
+    """
+    return int((haar_scores(images) >= USUAL_THRESHOLD).sum())
 
 
 class Panel:
@@ -73,12 +82,19 @@ class Panel:
             if self.status.text == words:
                 self.status.show("")
 
+    def encoded(self, model: str, count: int) -> Posterior:
+        """`ExplorerState.encoded`, with a word in the status line where it takes long."""
+        if self.state.is_encoded(model, count):
+            return self.state.encoded(model, count)
+        with self.working(f"Encoding {count:,} faces ..."):
+            return self.state.encoded(model, count)
+
     def counting(self, faces: face_widgets.FaceGrid) -> tuple[widgets.StatusLine, widgets.Settled]:
         """A line that says in how many of these faces a detector finds one, and what renews it."""
         line = widgets.StatusLine()
 
         def count() -> None:
-            found = int((haar_scores(faces.shown) >= USUAL_THRESHOLD).sum())
+            found = number_found(faces.shown)
             line.show(f"OpenCV's detector finds a face in {found} of {len(faces.shown)}.")
 
         return line, widgets.Settled(line, count)

@@ -12,6 +12,7 @@ from torch import Tensor
 from vaelib import data, latent
 from vaelib.config import BASE, SEVEN, at_preset
 from vaelib.data import FaceSet, evenly_spaced, to_float
+from vaelib.evaluation import image_metrics
 from vaelib.evaluation.prior_gap import Gaussian, fit_gaussian
 from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.latent import Posterior
@@ -152,7 +153,7 @@ class ExplorerState:
         def compute() -> Tensor:
             images = self.faces.images[faces]
             reconstructed = latent.reconstruct(self.models.model(model), images)
-            return (reconstructed - to_float(images)).square().mean(dim=(1, 2, 3))
+            return image_metrics.squared_error(to_float(images), reconstructed)
 
         return self._cached(("errors", model, *faces[[0, -1]].tolist(), len(faces)), compute)
 

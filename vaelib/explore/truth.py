@@ -5,6 +5,7 @@ from torch import Tensor
 
 from vaelib import latent
 from vaelib.data import to_float
+from vaelib.evaluation.image_metrics import squared_error
 from vaelib.explore import face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
@@ -43,7 +44,7 @@ class Truth(Panel):
             mu, logvar = latent.encode(model, image)
             self.z[name] = mu
             drawn.append(latent.decode(model, mu))
-            error = float((drawn[-1] - x).square().mean())
+            error = float(squared_error(x, drawn[-1]))
             nats = float(kl_per_latent(mu, logvar).sum())
             labels.append(f"{self.state.models.label(name)}: {error:.3f}, {nats:.0f} nats")
         reconstructed = torch.cat(drawn)

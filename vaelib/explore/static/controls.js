@@ -1,6 +1,6 @@
-// What ipywidgets' own controls lack: tabs that the keyboard moves through, a slider and a play button
-// that screen readers name, a status line that they announce, alternative text, a place to drop a
-// file of any size, a download, and a link to what is chosen.
+// What ipywidgets' own controls lack: tabs that the keyboard moves through, a slider and a play
+// button that screen readers name, a status line that they announce, alternative text, a place to
+// drop a file of any size, a download, and a link to what is chosen.
 
 const status = (model, el) => {
   const line = create("p", "vae-status", el);
@@ -98,6 +98,7 @@ const drop = (model, el) => {
   box.append(input);
   createLabel(input, box).textContent = model.get("label");
   const progress = create("span", "", box);
+  let last = "";
 
   const send = async (file) => {
     if (!file) return;
@@ -112,17 +113,9 @@ const drop = (model, el) => {
     }
   };
 
-  let last = "";
   model.on("msg:custom", () => (progress.textContent = last));
   input.addEventListener("change", () => send(input.files[0]).then(() => (input.value = "")));
-  for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
-    box.addEventListener(type, (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      box.classList.toggle("vae-over", type === "dragenter" || type === "dragover");
-      if (type === "drop") send(event.dataTransfer.files[0]);
-    });
-  }
+  acceptDrops(box, () => true, (dropped) => send(dropped.files[0]));
 };
 
 const save = (model, el) => {
@@ -160,8 +153,6 @@ const tabs = (model, el) => {
   model.on("change:selected", update);
   update();
 };
-
-const FACE_TYPE = "application/x-vaelib-face"; // of what is dragged: the name of a kept face
 
 // What is chosen, in the address of the page, and kept by the browser until its tab is closed. In
 // JupyterLab, whose address is its own, a link is copied and pasted without one.

@@ -53,3 +53,16 @@ const moveByArrows = (holder, selector, columns = () => 1) =>
     all.forEach((each, index) => (each.tabIndex = index === next ? 0 : -1));
     all[next].focus();
   });
+
+// Calls `take` with what is dropped on a box, where that is wanted there.
+const acceptDrops = (box, isWanted, take) => {
+  for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+    box.addEventListener(type, (event) => {
+      if (!isWanted(event.dataTransfer)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      box.classList.toggle("vae-over", type === "dragenter" || type === "dragover");
+      if (type === "drop") take(event.dataTransfer);
+    });
+  }
+};

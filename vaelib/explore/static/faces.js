@@ -61,6 +61,8 @@ const faces = (model, el) => {
   update();
 };
 
+const FACE_TYPE = "application/x-vaelib-face"; // of what is dragged: the name of a kept face
+
 // A face to choose by its picture; a kept one may also be dropped here.
 const picker = (model, el) => {
   const box = create("div", "vae-picker", el);
@@ -124,21 +126,14 @@ const picker = (model, el) => {
   box.addEventListener("focusout", (event) => {
     if (!box.contains(event.relatedTarget)) open(false);
   });
-  acceptFaces(box, choose);
+  acceptDrops(
+    box,
+    (dragged) => dragged.types.includes(FACE_TYPE),
+    (dropped) => choose(dropped.getData(FACE_TYPE)),
+  );
   model.on("change", update);
   open(false);
   update();
-};
-
-const acceptFaces = (box, accept) => {
-  for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
-    box.addEventListener(type, (event) => {
-      if (!event.dataTransfer.types.includes(FACE_TYPE)) return;
-      event.preventDefault();
-      box.classList.toggle("vae-over", type === "dragenter" || type === "dragover");
-      if (type === "drop") accept(event.dataTransfer.getData(FACE_TYPE));
-    });
-  }
 };
 
 // The kept faces: each can be dragged to a place for one, or sent there by its menu.
