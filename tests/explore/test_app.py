@@ -1,7 +1,6 @@
 """The server of `make app`: who is let in, and what it gives away."""
 
 import socket
-import subprocess
 import time
 from pathlib import Path
 from urllib.error import HTTPError
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -63,18 +63,24 @@ def test_no_file_is_served_and_no_folder_listed(app: str) -> None:
     assert not offenders
 
 
+def arguments(process: psutil.Process) -> list[str]:
+    """What a process was started with; nothing of one that has ended meanwhile."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
 def kernels(address: str) -> set[int]:
     """The processes of kernels that the app at this address has started."""
-    command = ["ps", "-A", "-o", "pid=,ppid=,args="]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
     port = str(urlsplit(address).port)
-    servers = {pid for pid, _, args in processes if "vaelib app" in args and port in args.split()}
-    return {
-        int(pid)
-        for pid, parent, args in processes
-        if parent in servers and "ipykernel_launcher" in args
-    }
+    servers = [
+        process
+        for process in psutil.process_iter()
+        if "vaelib" in arguments(process) and port in arguments(process)
+    ]
+    children = [child for server in servers for child in server.children()]
+    return {child.pid for child in children if "ipykernel_launcher" in arguments(child)}
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
