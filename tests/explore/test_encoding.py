@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vaelib.data import to_float
 from vaelib.explore import encoding
+from vaelib.explore.state import Face
 
 
 def faces(n: int) -> Tensor:
@@ -43,3 +44,24 @@ def test_a_gif_goes_there_and_back_forever() -> None:
         seen.append(round(np.asarray(film.convert("RGB")).mean() / 60))
     assert seen == [0, 1, 2, 3, 2, 1]
     assert film.info["loop"] == 0
+
+
+def test_kept_faces_are_saved_with_their_z() -> None:
+    drawn, encoded, own = faces(3)
+    kept = {
+        "kept 3, drawn": Face(drawn, "latent-32", torch.arange(3.0)),
+        "kept 2, drawn": Face(encoded, "lam-1e-5", torch.arange(5.0)),
+        "kept 1, your photo": Face(own),
+    }
+    with np.load(io.BytesIO(encoding.npz(kept))) as saved:
+        assert saved["names"].tolist() == list(kept)
+        assert saved["models"].tolist() == ["latent-32", "lam-1e-5", ""]
+        np.testing.assert_array_equal(saved["images"][2], own.permute(1, 2, 0).numpy())
+        nan = float("nan")
+        expected = [[0, 1, 2, nan, nan], [0, 1, 2, 3, 4], [nan] * 5]
+        np.testing.assert_array_equal(saved["z"], np.array(expected, dtype=np.float32))
+
+
+def test_faces_that_no_model_drew_are_saved_without_z() -> None:
+    with np.load(io.BytesIO(encoding.npz({"kept 1, your photo": Face(faces(1)[0])}))) as saved:
+        assert saved["z"].shape == (1, 0)

@@ -46,6 +46,12 @@ def test_a_kept_face_is_in_the_tray_until_it_is_removed(explorer: Explorer) -> N
     assert explorer.tray.names == [name]
 
 
+def test_kept_faces_can_be_saved_once_there_is_one(explorer: Explorer) -> None:
+    assert explorer.save_kept.layout.display == "none"
+    explorer.state.keep(torch.zeros(3, 64, 48), "nowhere")
+    assert explorer.save_kept.layout.display is None
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_kept_face_is_sent_to_a_panel(explorer: Explorer, target: str) -> None:
     name = explorer.state.keep(torch.zeros(3, 64, 48), "nowhere")

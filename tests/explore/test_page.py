@@ -7,7 +7,7 @@ import base64
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,31 @@ class Opened:
     def see(self, text: str) -> None:
         """Wait until a status line says this."""
         self.page.get_by_role("status").get_by_text(re.compile(text)).first.wait_for(timeout=WAIT)
+
+
+DESCRIPTION = "aria-description"
+SPREAD_TWO_FINGERS = """
+canvas => {
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  canvas.setPointerCapture = () => {}; // there is no such finger
+  const send = (type, pointerId, share) => canvas.dispatchEvent(new PointerEvent(type, {
+    pointerId, clientX: left + width * share, clientY: top + height / 2 }));
+  send("pointerdown", 1, 0.45);
+  send("pointerdown", 2, 0.55);
+  send("pointermove", 1, 0.42);
+  send("pointermove", 2, 0.58);
+  send("pointerup", 1, 0.42);
+  send("pointerup", 2, 0.58);
+}
+"""
+
+
+def wait_until(opened: Opened, is_so: Callable[[], bool]) -> None:
+    """Fails if it never is."""
+    until = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < until
+        opened.page.wait_for_timeout(50)
 
 
 def pixels(address: str) -> np.ndarray[Any, Any]:
@@ -384,7 +409,7 @@ def test_a_photo_is_reconstructed_by_all_seven_models(opened: Opened, portrait: 
     captions = opened.page.get_by_role("group", name=group).locator("figcaption")
     names = [caption.split(":")[0] for caption in captions.all_text_contents()]
     assert names == ["your photo, framed", *map(model_text, SEVEN)]
-    assert opened.page.get_by_role("img", name="your photo with the frame over it").count() == 1
+    assert opened.page.get_by_role("application", name="your photo with the frame").count() == 1
 
 
 def test_a_photo_can_be_dropped(opened: Opened, other_portrait: bytes) -> None:
@@ -407,6 +432,50 @@ def test_zooming_changes_the_framed_photo_and_its_reconstructions(opened: Opened
     opened.move("Zoom", 3)
     after = opened.changed("your photo and its reconstructions", before)
     assert not set(after) & set(before)
+
+
+def frame_of(photo: Any) -> list[float]:
+    """Zoom, and the frame's shifts to the right and down, as the photo is described."""
+    return [float(number) for number in re.findall(r"[\d.]+", photo.get_attribute(DESCRIPTION))]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("drag", (0, 1, 1)),
+        ("wheel", (1, 0, 0)),
+        ("two fingers", (1, 0, 0)),
+        ("ArrowRight", (0, 1, 0)),
+        ("ArrowDown", (0, 0, 1)),
+        ("+", (1, 0, 0)),
+    ],
+)
+def test_the_frame_is_moved_and_resized_by_hand(
+    opened: Opened, how: str, expected: tuple[int, int, int]
+) -> None:
+    """expected: for zoom and both shifts, whether they grow (1) or stay (0)."""
+    for label, value in (("Zoom", 2), ("Shift to the right", 0.5), ("Shift down", 0.5)):
+        opened.move(label, value)
+    photo = opened.page.get_by_role("application", name="your photo with the frame")
+    photo.scroll_into_view_if_needed()
+    before = [2.0, 0.5, 0.5]
+    wait_until(opened, lambda: frame_of(photo) == before)
+    box = photo.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.mouse.move(x, y)
+    if how == "drag":
+        opened.page.mouse.down()
+        opened.page.mouse.move(x + 20, y + 20, steps=4)
+        opened.page.mouse.up()
+    elif how == "wheel":
+        opened.page.mouse.wheel(0, -100)
+    elif how == "two fingers":
+        photo.evaluate(SPREAD_TWO_FINGERS)
+    else:
+        photo.press(how)
+    wait_until(opened, lambda: frame_of(photo) != before)
+    changes = [now - then for now, then in zip(frame_of(photo), before, strict=True)]
+    assert [int(change > 0.005) for change in changes] == list(expected)
 
 
 def test_the_rows_are_saved_as_a_picture(opened: Opened, tmp_path: Path) -> None:

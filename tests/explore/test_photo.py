@@ -171,12 +171,9 @@ def test_what_is_cut_is_what_is_in_the_frame() -> None:
     assert outside[:, 1:, 1:].max() == 0
 
 
-def test_the_frame_is_drawn_bright_and_the_rest_darkened() -> None:
-    drawn = np.asarray(photos.with_frame(Image.new("RGB", (400, 400), "gray"), Frame(4, 0, 0), 200))
-    assert drawn.shape == (200, 200, 3)
-    assert drawn[150, 150, 0] == 64
-    assert drawn[5, 10, 0] == 128
-    assert (drawn == 255).any()
+def test_a_photo_is_shown_small_with_its_aspect() -> None:
+    assert photos.to_show(Image.new("RGB", (1600, 1200))).size == (800, 600)
+    assert photos.to_show(Image.new("RGB", (178, 218))).size == (178, 218)
 
 
 # --- the first guess

@@ -13,6 +13,7 @@ from vaelib.explore import widgets
 from vaelib.explore.attributes import Attributes
 from vaelib.explore.blind_test import BlindTest
 from vaelib.explore.compare import Compare
+from vaelib.explore.encoding import npz
 from vaelib.explore.face_widgets import Tray
 from vaelib.explore.generate import Generate
 from vaelib.explore.interpolate import Interpolate
@@ -75,6 +76,9 @@ class Explorer:
         self.tabs = widgets.Tabs(label="panels", names=[panel.title for panel in PANELS])
         self.tabs.observe(lambda _: self._show(PANELS[self.tabs.selected]), "selected")
         self.tray = Tray(list(TARGETS), self._send, state.remove, state.undo, HINT)
+        self.save_kept = widgets.SaveButton(
+            "Save them with their z", "kept_faces.npz", self.status, lambda: npz(state.kept)
+        )
         state.kept_listeners.append(self._draw_tray)
         self.panel_holder = widgets.column()
         self.link = widgets.ShareLink(self.status, self.restore)
@@ -84,10 +88,11 @@ class Explorer:
         self.view = widgets.column(
             self.status,
             self.tabs,
-            self.tray,
+            widgets.row(widgets.flexible(self.tray), self.save_kept),
             self.panel_holder,
             widgets.row(surprise, self.link),
         )
+        self._draw_tray()
         self._show(PANELS[0])
 
     def _show(self, chosen: type[Panel]) -> None:
@@ -136,6 +141,7 @@ class Explorer:
     def _draw_tray(self) -> None:
         faces = {name: face.image for name, face in self.state.kept.items()}
         self.tray.show(faces, self.state.can_undo)
+        self.save_kept.layout.display = None if faces else "none"
 
     def _send(self, name: str, target: str) -> None:
         """Choose a kept face in the panel that a target belongs to, and show that panel."""

@@ -1,5 +1,6 @@
 """The panel of the user's own photo: framed as CelebA is, and reconstructed by every model."""
 
+import ipywidgets
 import torch
 
 from vaelib import latent
@@ -10,8 +11,6 @@ from vaelib.explore.panel import Panel, number_found
 from vaelib.explore.photo import Frame, UserPhoto
 from vaelib.explore.state import KINDS, ExplorerState
 
-HEIGHT = 320  # pixels of the photo as it is shown
-
 
 class OwnPhoto(Panel):
     """A photo stays in this process; nothing is written unless the browser saves it."""
@@ -20,7 +19,8 @@ class OwnPhoto(Panel):
     help = (
         "A photo stays on this machine, in memory, and is gone when the page is closed. Put the "
         "eyes on the crosses and the mouth on the line, as in the faces that the models learnt "
-        "from."
+        "from: drag the frame or move it by arrow keys; the wheel, two fingers, + and - change its "
+        "size."
     )
 
     photo: UserPhoto  # once the first file is open; only then the controls that need it are there
@@ -33,7 +33,10 @@ class OwnPhoto(Panel):
         self.zoom = widgets.Slider(label="Zoom", value=1.0, min=1.0, max=photo.MAX_ZOOM)
         self.across = widgets.Slider(label="Shift to the right", value=0.5, step=0.002)
         self.down = widgets.Slider(label="Shift down", value=0.5, step=0.002)
-        self.picture = widgets.Picture(alt="your photo with the frame over it")
+        self.frame = widgets.PhotoFrame(alt="your photo with the frame over it")
+        for slider, trait in ((self.zoom, "zoom"), (self.across, "across"), (self.down, "down")):
+            # In the page, or an answer of the kernel would undo what a quick hand did meanwhile.
+            ipywidgets.jslink((slider, "value"), (self.frame, trait))
         self.faces = face_widgets.FaceGrid("your photo and its reconstructions")
         self.draw = self.on_change(self._draw, self.zoom, self.across, self.down)
         guess = widgets.button("Guess the frame again", self._guess_frame)
@@ -45,7 +48,7 @@ class OwnPhoto(Panel):
         self.known = widgets.StatusLine()  # what the models know, and if there is a face at all
         self.judge = widgets.Settled(self.known, self._look_for_a_face)
         self.shown_with_photo = (
-            widgets.row(self.picture, widgets.flexible(sliders)),
+            widgets.row(self.frame, widgets.flexible(sliders)),
             self.known,
             self.faces,
             widgets.row(keep, save),
@@ -55,6 +58,7 @@ class OwnPhoto(Panel):
     def open(self, content: bytes) -> None:
         """Show the photo in a file's content. Raises InputError for what cannot be used."""
         self.photo = photo.read(content)
+        self.frame.content = encoding.jpeg(photo.to_show(self.photo.image))
         notes = "; ".join(self.photo.notes)
         self.status.show(f"This picture: {notes}." if notes else "")
         self._guess_frame()
@@ -68,8 +72,6 @@ class OwnPhoto(Panel):
 
     def _draw(self) -> None:
         frame = Frame(self.zoom.value, self.across.value, self.down.value)
-        overlay = photo.with_frame(self.photo.image, frame, HEIGHT)
-        self.picture.content = encoding.jpeg(overlay)
         face = photo.crop(self.photo.image, [frame])
         drawn, labels = [], ["your photo, framed"]
         for name, model in self.load_models().items():

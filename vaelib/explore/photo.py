@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from vaelib import latent
@@ -26,6 +26,7 @@ MAX_BYTES = 20_000_000
 # Read by Pillow itself: a format such as EPS would start another program.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_SIDE = 1_600  # pixels of the longer side that is kept; the rest cannot be seen at 64 x 48
+SHOWN_SIDE = 800  # pixels of the longer side on a page
 MAX_ZOOM = 8.0
 # Where CelebA's alignment puts eyes and mouth: shares of the frame's width and height.
 EYES, MOUTH = ((0.39, 0.51), (0.61, 0.51)), ((0.41, 0.70), (0.59, 0.70))
@@ -130,28 +131,11 @@ def crop(image: Image.Image, frames: list[Frame]) -> Tensor:
     return torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).contiguous()
 
 
-def with_frame(image: Image.Image, frame: Frame, height: int) -> Image.Image:
-    """The photo, this many pixels high, with the frame drawn over it and the rest darkened.
-
-    Crosses and a line in the frame are where CelebA's faces have their eyes and mouth.
-    """
-    scale = height / image.height
-    small = image.resize((max(1, round(image.width * scale)), height), Image.Resampling.BILINEAR)
-    left, top, right, bottom = (scale * side for side in frame.box(image.size))
-    picture = Image.blend(small, Image.new("RGB", small.size, "black"), 0.5)
-    inside = (round(left), round(top), round(right), round(bottom))
-    picture.paste(small.crop(inside), inside[:2])
-    pen = ImageDraw.Draw(picture)
-    pen.rectangle((left, top, right - 1, bottom - 1), outline="white", width=2)
-    frame_width, frame_height = right - left, bottom - top
-    arm = frame_width / 24
-    for across, down in EYES:
-        x, y = left + across * frame_width, top + down * frame_height
-        pen.line((x - arm, y, x + arm, y), "white", 1)
-        pen.line((x, y - arm, x, y + arm), "white", 1)
-    mouth = [(left + x * frame_width, top + y * frame_height) for x, y in MOUTH]
-    pen.line(mouth, "white", 1)
-    return picture
+def to_show(image: Image.Image) -> Image.Image:
+    """The photo, small enough to be sent to a page."""
+    small = image.copy()
+    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BILINEAR)
+    return small
 
 
 def guess(image: Image.Image, model: VAE) -> Frame:

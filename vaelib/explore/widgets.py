@@ -1,8 +1,8 @@
 """The explorer's controls: ipywidgets' own where they serve, and ours where those fall short.
 
-Ours replace ipywidgets' slider and play button, which have no name for a screen reader; its image,
-which has no alternative text; its HTML, which a screen reader does not announce when it changes;
-and its file upload, whose single message breaks the connection above 10 MB.
+Ours replace ipywidgets' slider and play button, which have no name for a screen reader; its HTML,
+which a screen reader does not announce when it changes; and its file upload, whose single message
+breaks the connection above 10 MB. The others it has nothing like.
 """
 
 import asyncio
@@ -19,10 +19,11 @@ import traitlets
 
 from vaelib.config import LARGEST_SEED
 from vaelib.explore import photo
+from vaelib.sources.decode import CELEBA_ASPECT
 from vaelib.support.errors import InputError
 
 STATIC = Path(__file__).with_name("static")
-PARTS = ("elements", "controls", "faces", "map", "render")  # of the script, in this order
+PARTS = ("elements", "controls", "faces", "frame", "map", "render")  # of the script, in this order
 MOMENT = 0.3  # seconds without a change after which what is shown has settled
 PAUSE = 0.02  # seconds after a picture in which the page's messages are read, before the next
 FACE_WIDTH = 96  # of a face on the page: two pixels for each of its own
@@ -63,10 +64,17 @@ class StatusLine(Control):
             self.show(str(error), is_error=True)
 
 
-class Picture(Control):
-    """One picture of any size, with alternative text."""
+class PhotoFrame(Control):
+    """A photo, and over it the frame, which is moved and resized by hand; see `photo.Frame`."""
 
-    content = traitlets.Bytes().tag(sync=True)
+    content = traitlets.Bytes().tag(sync=True)  # the photo in any format that browsers read
+    zoom = traitlets.Float(1.0, min=1.0, max=photo.MAX_ZOOM).tag(sync=True)
+    across = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
+    down = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
+    max_zoom = traitlets.Float(photo.MAX_ZOOM).tag(sync=True)
+    aspect = traitlets.Float(CELEBA_ASPECT).tag(sync=True)
+    eyes = traitlets.List(list(map(list, photo.EYES))).tag(sync=True)
+    mouth = traitlets.List(list(map(list, photo.MOUTH))).tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
 
 

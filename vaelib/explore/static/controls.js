@@ -1,6 +1,6 @@
 // What ipywidgets' own controls lack: tabs that the keyboard moves through, a slider and a play
-// button that screen readers name, a status line that they announce, alternative text, a place to
-// drop a file of any size, a download, and a link to what is chosen.
+// button that screen readers name, a status line that they announce, a place to drop a file of any
+// size, a download, and a link to what is chosen.
 
 const status = (model, el) => {
   const line = create("p", "vae-status", el);
@@ -11,20 +11,6 @@ const status = (model, el) => {
   };
   model.on("change", update);
   update();
-};
-
-const picture = (model, el) => {
-  const image = create("img", "vae-picture", el);
-  const update = () => {
-    const content = model.get("content");
-    URL.revokeObjectURL(image.src);
-    image.hidden = !content.byteLength;
-    image.alt = model.get("alt");
-    if (content.byteLength) image.src = URL.createObjectURL(new Blob([content]));
-  };
-  model.on("change", update);
-  update();
-  return () => URL.revokeObjectURL(image.src);
 };
 
 const slider = (model, el) => {

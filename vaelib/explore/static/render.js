@@ -3,7 +3,7 @@
 const kinds = {
   StatusLine: status,
   FaceGrid: faces,
-  Picture: picture,
+  PhotoFrame: photoFrame,
   Slider: slider,
   FileDrop: drop,
   SaveButton: save,
