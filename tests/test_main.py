@@ -125,6 +125,7 @@ def test_help_of_every_command_is_shown(capsys: pytest.CaptureFixture[str]) -> N
             "name is 'a/b'",
         ),
         (["app", "--port", "80"], "port is 80; it must lie between 1024 and 65535"),
+        (["ship", "--data", "photos"], "unrecognized arguments: --data"),
         (["celeba", "--source", "moon"], "invalid choice: 'moon'"),
         (["inspect", "/nowhere"], "there is no /nowhere"),
         (["inspect"], "the following arguments are required: path"),

@@ -6,7 +6,7 @@ help is there at once, and `train` runs where nothing but torch, numpy and safet
 
 from typing import Any, Protocol
 
-from vaelib.commands import app, celeba, inspect, kl_weight, report, train
+from vaelib.commands import app, celeba, inspect, kl_weight, report, ship, train
 from vaelib.support.command_line import OneLineParser, exit_interrupted, exit_with
 from vaelib.support.errors import InputError
 
@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "lambda": kl_weight,
     "celeba": celeba,
     "app": app,
+    "ship": ship,
 }
 
 

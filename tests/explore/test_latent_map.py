@@ -6,7 +6,14 @@ import torch
 
 from vaelib import latent
 from vaelib.explore.face_widgets import PRIOR_REACH
-from vaelib.explore.latent_map import ERROR, ROW, LatentMap, widest_plane
+from vaelib.explore.latent_map import (
+    ATTRIBUTE,
+    ERROR,
+    ROW,
+    LatentMap,
+    attribute_plane,
+    widest_plane,
+)
 from vaelib.explore.state import FITTED_FACES, ExplorerState
 
 
@@ -79,3 +86,24 @@ def test_a_place_that_is_none_is_ignored(panel: LatentMap, place: list[float]) -
 def test_a_place_beyond_the_map_is_its_edge(panel: LatentMap) -> None:
     panel.map.place = [1e9, 0.0]
     assert panel.map.place == [panel.map.reach, 0.0]
+
+
+def test_faces_of_an_attribute_lie_to_the_right_of_the_others() -> None:
+    has = torch.arange(2_000) % 2 == 0
+    z = latent.noise(2_000, 5) * torch.tensor([0.1, 3.0, 0.2, 2.0, 0.1])
+    z[has, 4] += 5
+    plane = attribute_plane(z, has)
+    assert plane.axes[0, 4] > 0.99
+    assert plane.axes[1, 1].abs() > 0.99
+    torch.testing.assert_close(plane.axes @ plane.axes.T, torch.eye(2), rtol=0, atol=1e-5)
+
+
+def test_the_plane_is_chosen(panel: LatentMap, state: ExplorerState) -> None:
+    panel.colour.value = "Male"
+    mu = state.encoded("lam-1e-5", FITTED_FACES).mu
+    has = state.faces.where("Male")[state.sample(FITTED_FACES)]
+    torch.testing.assert_close(panel.plane.axes, widest_plane(mu).axes)
+    panel.axes.value = ATTRIBUTE
+    torch.testing.assert_close(panel.plane.axes, attribute_plane(mu, has).axes)
+    panel.colour.value = ERROR
+    torch.testing.assert_close(panel.plane.axes, widest_plane(mu).axes)

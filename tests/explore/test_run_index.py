@@ -49,6 +49,17 @@ def test_a_run_on_the_faces_shown_is_preferred_to_one_on_others(tmp_path: Path) 
     assert find_runs(tmp_path, FACES).entries["centred"].folder.name == "same"
 
 
+def test_what_came_with_the_program_is_shown_where_there_is_no_run_of_ones_own(
+    tmp_path: Path,
+) -> None:
+    for name in ("lam-1e-4", "lam-1e-6"):
+        finished(tmp_path / "shipped", name, SEVEN[name], seen=900)
+    finished(tmp_path / "own", "run", replace(SEVEN["lam-1e-4"], seed=7), seen=80)
+    entries = find_runs(tmp_path / "own", FACES, tmp_path / "shipped").entries
+    assert list(entries) == ["lam-1e-4", "lam-1e-6"]
+    assert [entry.is_shipped for entry in entries.values()] == [False, True]
+
+
 def test_precision_and_batch_size_make_no_other_name(tmp_path: Path) -> None:
     finished(tmp_path, "run", replace(SEVEN["latent-32"], precision="bfloat16", batch_size=32))
     assert find_runs(tmp_path, FACES).names == ("latent-32",)

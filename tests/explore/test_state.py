@@ -1,5 +1,6 @@
 """The explorer's state: faces to choose from, what is kept, and how it is opened."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from vaelib import data, latent
 from vaelib.config import PRESETS
 from vaelib.explore import state as states
 from vaelib.explore.state import ExplorerState, open_state
+from vaelib.sources.annotations import split_by_hash
 from vaelib.support import paths
+from vaelib.training import shipped
 
 
 def test_only_the_newest_kept_faces_stay(state: ExplorerState) -> None:
@@ -73,17 +76,44 @@ def test_what_two_threads_ask_for_is_computed_once(state: ExplorerState) -> None
 
 
 @pytest.mark.slow
-def test_without_a_run_the_smoke_base_model_is_trained_and_the_summary_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_a_run_on_photos_the_smoke_base_model_is_trained_and_the_summary_says_so(
+    photo_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRESETS, "smoke", replace(PRESETS["smoke"], budgets=(64,)))
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    state = open_state(str(photo_folder(64)))
+    assert state.models.names == ("lam-1e-5",)
+    assert state.summary.startswith("There was no trained model of photos, so λ = 10⁻⁵ was trained")
+    assert "make report" in state.summary
+
+
+def test_without_a_run_on_procedural_faces_the_shipped_models_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     state = open_state("synthetic")
-    assert state.models.names == ("lam-1e-5",)
+    assert state.models.names == shipped.NAMES
+    came = "λ = 10⁻⁴, λ = 10⁻⁵, λ = 10⁻⁶ came with the program"
     assert state.summary.startswith(
-        "There was no trained model of synthetic, so λ = 10⁻⁵ was trained"
+        f"3 of the seven models, trained on procedural faces. {came}. To"
     )
-    assert "make report" in state.summary
+    assert len(state.faces.images) == PRESETS["smoke"].synthetic_faces  # drawn in seconds
+
+
+def test_a_held_out_face_of_few_is_none_that_shipped_models_learnt_from() -> None:
+    few, many = (PRESETS[preset].synthetic_faces for preset in ("smoke", "quick"))
+    assert few < many
+    few_split, many_split = (split_by_hash([str(i) for i in range(n)]) for n in (few, many))
+    assert (few_split == many_split[:few]).all()
+
+
+def test_a_run_of_ones_own_takes_the_place_of_a_shipped_model(
+    three_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "RUNS", three_models)
+    entries = open_state("synthetic", "smoke").models.entries
+    assert {name for name, entry in entries.items() if entry.is_shipped} == {"lam-1e-4", "lam-1e-6"}
+    assert entries["lam-1e-5"].folder.is_relative_to(three_models)
 
 
 def test_the_summary_names_the_missing_models(
@@ -91,5 +121,5 @@ def test_the_summary_names_the_missing_models(
 ) -> None:
     monkeypatch.setattr(paths, "RUNS", three_models)
     summary = open_state("synthetic", "smoke").summary
-    assert summary.startswith("3 of the seven models and 0 others")
-    assert "To make λ = 10⁻³, λ = 10⁻⁴, λ = 10⁻⁶, 128 latents, run make report" in summary
+    assert summary.startswith("5 of the seven models, trained on procedural faces.")
+    assert "To make λ = 10⁻³, 128 latents, run make report" in summary

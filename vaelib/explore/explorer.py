@@ -77,7 +77,7 @@ class Explorer:
         self.tabs.observe(lambda _: self._show(PANELS[self.tabs.selected]), "selected")
         self.tray = Tray(list(TARGETS), self._send, state.remove, state.undo, HINT)
         self.save_kept = widgets.SaveButton(
-            "Save them with their z", "kept_faces.npz", self.status, lambda: npz(state.kept)
+            "Save kept faces with z", "kept_faces.npz", self.status, lambda: npz(state.kept)
         )
         state.kept_listeners.append(self._draw_tray)
         self.panel_holder = widgets.column()

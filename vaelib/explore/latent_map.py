@@ -12,7 +12,9 @@ from vaelib.explore.state import FITTED_FACES, ExplorerState
 
 ROW = 9  # faces of a line, both ends among them
 MAP_WIDTH = "560px"
+WIDEST, ATTRIBUTE = "most variance", "the attribute to the right"  # planes
 NOTHING, ERROR = "nothing", "reconstruction error"  # what points are coloured by
+FIRST_COLOUR = "Male"  # an attribute that is about as often there as not
 # Colour-blind safe: one for all, without and with an attribute, and from small to large errors.
 PLAIN, WITHOUT_AND_WITH = ["#0072B2"], ["#0072B2", "#E69F00"]
 SCALE = ["#2c1e3d", "#5b2a63", "#8f3b6a", "#bf5563", "#e07f5f", "#f1ae76", "#f8dba8"]
@@ -40,13 +42,26 @@ def widest_plane(mu: Tensor) -> Plane:
     return Plane(mean, components[:2])
 
 
+def attribute_plane(mu: Tensor, has: Tensor) -> Plane:
+    """The plane whose first axis leads to faces with an attribute, bool (n,), from those without.
+
+    The second is the first principal axis of what the first leaves of latents (n, latent).
+    """
+    mean = mu.mean(dim=0)
+    first = mu[has].mean(dim=0) - mu[~has].mean(dim=0)
+    first = first / first.norm()
+    rest = (mu - mean) - torch.outer((mu - mean) @ first, first)
+    return Plane(mean, torch.stack([first, widest_plane(rest).axes[0]]))
+
+
 class LatentMap(Panel):
     """Encoded faces as points; the face under the pointer; a line is an interpolation."""
 
     title = "Map"
     help = (
         "Each point is a training face where the model encodes it, in the plane that shows most of "
-        "their variance. The dashed circles are the prior, one and two standard deviations wide. "
+        "their variance, or in one with faces of an attribute to the right. The dashed circles are "
+        "the prior, one and two standard deviations wide. "
         "Move over the map to see what is drawn there, click to keep it, drag a line to "
         "interpolate along it. With the keyboard: arrow keys, Enter to keep, L at both ends of a "
         "line."
@@ -57,19 +72,21 @@ class LatentMap(Panel):
         self.model = self.model_dropdown()
         attributes = [(name.replace("_", " "), name) for name in state.faces.attribute_names]
         colours = [(NOTHING, NOTHING), (ERROR, ERROR), *attributes]
-        self.colour = widgets.dropdown("Colour by", colours)
+        first = FIRST_COLOUR if FIRST_COLOUR in state.faces.attribute_names else NOTHING
+        self.colour = widgets.dropdown("Colour by", colours, value=first)
+        self.axes = widgets.dropdown("Plane", (WIDEST, ATTRIBUTE))
         self.map = face_widgets.PointMap("encoded faces, and the prior", self._keep_place)
         self.face = face_widgets.FaceGrid("the face at this place", width=192)
         self.line = face_widgets.FaceGrid("the line", self._keep_on_line, width=96)
         self.plane = Plane(torch.zeros(1), torch.zeros(2, 1))
-        self.on_change(self._draw, self.model, self.colour)
+        self.on_change(self._draw, self.model, self.colour, self.axes)
         self.map.observe(widgets.Throttled(self.status, self._draw_place), "place")
         self.map.observe(widgets.Throttled(self.status, self._draw_line), "line")
         self.map.layout.width, self.map.layout.max_width = MAP_WIDTH, "100%"
         beside = widgets.column(self.face)
         beside.layout.width = "200px"
         self.view = widgets.column(
-            widgets.row(self.model, self.colour),
+            widgets.row(self.model, self.colour, self.axes),
             self.status,
             widgets.row(self.map, beside, align="flex-start"),
             self.line,
@@ -80,12 +97,21 @@ class LatentMap(Panel):
         """Draw the map: the model or the colours have changed."""
         name = self.model.value
         mu = self.encoded(name, FITTED_FACES).mu
-        self.plane = widest_plane(mu)
+        self.plane = self._plane(mu)
         index, palette, legend = self._colours(name)
         centre = self.plane.project(torch.zeros(1, mu.shape[1]))[0]
         self.map.show(self.plane.project(mu), index, palette, legend, centre)
         self._draw_place()
         self._draw_line()
+
+    def _plane(self, mu: Tensor) -> Plane:
+        """The chosen plane; without an attribute, or with faces all alike in it, the widest."""
+        chosen = self.colour.value
+        if self.axes.value == ATTRIBUTE and chosen not in (NOTHING, ERROR):
+            has = self.state.faces.where(chosen)[self.state.sample(FITTED_FACES)]
+            if has.any() and not has.all():
+                return attribute_plane(mu, has)
+        return widest_plane(mu)
 
     def _colours(self, model: str) -> tuple[Tensor, list[str], list[str]]:
         """Which colour of a palette each point has, the palette, and a legend."""

@@ -129,11 +129,13 @@ class Panel:
 
     def model_options(self) -> list[tuple[str, str]]:
         """Label and name of each model, with the images that it has seen."""
-        models = self.state.models
-        return [
-            (f"{models.label(name)} ({entry.experiment.budget:,} images seen)", name)
-            for name, entry in models.entries.items()
-        ]
+        options = []
+        for name, entry in self.state.models.entries.items():
+            words = f"{entry.experiment.budget:,} images seen"
+            if entry.is_shipped:
+                words += ", shipped with the program"
+            options.append((f"{self.state.models.label(name)} ({words})", name))
+        return options
 
     def face_picker(
         self, label: str, index: int, extra: Sequence[str] = ()

@@ -23,6 +23,7 @@ class RunEntry(NamedTuple):
     experiment: Experiment
     same_faces: bool  # trained on the very faces that are shown, not on others of that name
     finished_at: float  # seconds since 1970
+    is_shipped: bool = False  # it came with the program
 
     @property
     def shown(self) -> bool:
@@ -60,12 +61,26 @@ class RunIndex(NamedTuple):
         return _load(name, self.entries[name].folder)
 
 
-def find_runs(folder: Path, fingerprint: str) -> RunIndex:
+def find_runs(folder: Path, fingerprint: str, shipped: Path | None = None) -> RunIndex:
     """All finished runs in a folder such as runs/synthetic, the report's seven first.
 
     fingerprint: of the faces that are shown; of several runs of one name, one that was trained on
     them is preferred, then the one that has seen most images. Other seeds have names of their own.
+    shipped: a folder of runs that came with the program, for names that no other run has.
     """
+    entries, unreadable = _read(folder, fingerprint)
+    named = _by_name(entries)
+    if shipped:
+        theirs, damaged = _read(shipped, fingerprint)
+        theirs = [entry._replace(is_shipped=True) for entry in theirs]
+        named = _by_name(theirs) | named
+        unreadable += damaged
+    order = [*ALL_EXPERIMENTS, *named]
+    return RunIndex({name: named[name] for name in order if name in named}, tuple(unreadable))
+
+
+def _read(folder: Path, fingerprint: str) -> tuple[list[RunEntry], list[str]]:
+    """The runs in a folder that may be shown, and those that cannot be read, with the reason."""
     entries: list[RunEntry] = []
     unreadable: list[str] = []
     for marker in sorted(folder.glob(f"*/{runs.FINISHED}")):
@@ -80,9 +95,7 @@ def find_runs(folder: Path, fingerprint: str) -> RunIndex:
             entries.append(RunEntry(run, experiment, same_faces, marker.stat().st_mtime))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             unreadable.append(f"{run.name}: {error}")
-    named = _by_name([entry for entry in entries if entry.shown])
-    order = [*ALL_EXPERIMENTS, *named]
-    return RunIndex({name: named[name] for name in order if name in named}, tuple(unreadable))
+    return [entry for entry in entries if entry.shown], unreadable
 
 
 def _by_name(entries: list[RunEntry]) -> dict[str, RunEntry]:

@@ -18,7 +18,7 @@ from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.latent import Posterior
 from vaelib.sources import layouts
 from vaelib.support import paths
-from vaelib.training import hardware
+from vaelib.training import hardware, shipped
 from vaelib.training.run_one import train_or_load
 
 HELD_OUT = 12  # faces to choose from
@@ -204,8 +204,9 @@ def _number(name: str) -> int:
 
 
 def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> ExplorerState:
-    """Faces and finished runs; without a run, the base model in the smoke preset, trained now.
+    """Faces and finished runs; without a run, the models that came with the program.
 
+    Of photographs none come with it: there the base model is trained now, in the smoke preset.
     source, preset, name: as `vaelib.data.load` takes them; the preset is chosen by the machine
     where it is "auto" and there are runs. Raises InputError for what cannot be used.
     """
@@ -215,13 +216,13 @@ def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> Ex
     else:
         preset = "smoke"
     faces = data.load(source, preset, name)
-    models = find_runs(paths.RUNS / faces.name, faces.fingerprint)
+    models = _find_models(faces)
     if models.names:
         return ExplorerState(faces, models, _summary(faces, models))
     precision = hardware.best_precision(hardware.pick_device())
     experiment = at_preset(SEVEN[BASE], "smoke", 0, precision)
     train_or_load(experiment, faces, BASE)
-    models = find_runs(paths.RUNS / faces.name, faces.fingerprint)
+    models = _find_models(faces)
     summary = (
         f"There was no trained model of {faces.name}, so {models.label(BASE)} was trained just now"
         f" on {experiment.budget:,} images: its faces are blurs. For all seven, run make report,"
@@ -230,12 +231,24 @@ def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> Ex
     return ExplorerState(faces, models, summary)
 
 
+def _find_models(faces: FaceSet) -> RunIndex:
+    """The runs on these faces, and for procedural ones what came with the program."""
+    theirs = shipped.FOLDER if faces.kind == "synthetic" else None
+    return find_runs(paths.RUNS / faces.name, faces.fingerprint, theirs)
+
+
 def _summary(faces: FaceSet, models: RunIndex) -> str:
     """Which models are here, and how to make the missing ones."""
     here = [name for name in SEVEN if name in models.entries]
     missing = [models.label(name) for name in SEVEN if name not in here]
     others = len(models.names) - len(here)
-    summary = f"{len(here)} of the seven models and {others} others, trained on {faces.name}."
+    count = "The" if not missing else f"{len(here)} of the"
+    more = f" and {others} others" if others else ""
+    learnt_from = "procedural faces" if faces.kind == "synthetic" else faces.name
+    summary = f"{count} seven models{more}, trained on {learnt_from}."
+    came = [models.label(name) for name, entry in models.entries.items() if entry.is_shipped]
+    if came:
+        summary += f" {', '.join(came)} came with the program."
     if missing:
         summary += f" To make {', '.join(missing)}, run make report."
     if models.unreadable:

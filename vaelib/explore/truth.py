@@ -11,8 +11,6 @@ from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
 from vaelib.loss import kl_per_latent
 
-ROWS = ("reconstructed", "difference")
-
 
 class Truth(Panel):
     """One face, its reconstruction by all models of the report, and what each leaves out."""
@@ -28,11 +26,16 @@ class Truth(Panel):
         super().__init__(state)
         self.face = self.face_picker("Face", 0)
         self.truth = face_widgets.FaceGrid("the face itself", width=144)
-        self.faces = face_widgets.FaceGrid("reconstructions and differences", self._keep, width=120)
+        self.faces = face_widgets.FaceGrid("reconstructions", self._keep, width=104)
+        self.differences = face_widgets.FaceGrid("differences", width=104)
         self.z: dict[str, Tensor] = {}  # (1, latent) of each model
         self.on_change(self._draw, self.face)
         self.view = widgets.column(
-            widgets.row(self.face, self.truth, align="flex-start"), self.status, self.faces
+            widgets.row(self.face, self.truth, align="flex-start"),
+            self.status,
+            self.faces,
+            widgets.paragraph("Differences:"),
+            self.differences,
         )
         self.status.run(self._draw)
 
@@ -48,14 +51,12 @@ class Truth(Panel):
             nats = float(kl_per_latent(mu, logvar).sum())
             labels.append(f"{self.state.models.label(name)}: {error:.3f}, {nats:.0f} nats")
         reconstructed = torch.cat(drawn)
-        differences = ((x - reconstructed) / 2).clamp(-1, 1)
         self.truth.show(image)
-        self.faces.show(
-            torch.cat([reconstructed, differences]), [*labels, *[""] * len(drawn)], ROWS
-        )
+        self.faces.show(reconstructed, labels)
+        names = [self.state.models.label(name) for name in self.z]
+        self.differences.show(((x - reconstructed) / 2).clamp(-1, 1), names)
 
     def _keep(self, index: int) -> None:
-        if index < len(self.z):  # a difference is no face
-            name = list(self.z)[index]
-            origin = f"{self.face.value.split(',')[0]} by {self.state.models.label(name)}"
-            self.keep(self.faces.shown[index], origin, name, self.z[name][0])
+        name = list(self.z)[index]
+        origin = f"{self.face.value.split(',')[0]} by {self.state.models.label(name)}"
+        self.keep(self.faces.shown[index], origin, name, self.z[name][0])

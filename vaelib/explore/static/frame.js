@@ -1,4 +1,5 @@
-const HALF = 0.5; // of the light outside the frame
+const SHOWN_HEIGHT = 320, SHARPNESS = 2; // of a photo on the page; its pixels for each of the page
+const LIGHT_OUTSIDE = 0.5; // of the frame
 
 // A photo with the frame over it. Dragging and arrow keys move the frame; the wheel, two fingers,
 // plus and minus change its size. Where it is belongs to the model: zoom, and shares of the room
@@ -12,13 +13,13 @@ const photoFrame = (model, el) => {
   let photo = null, latest = 0;
 
   const sizes = (zoom) => {
-    const width = Math.min(photo.width, photo.height * model.get("aspect")) / zoom;
+    const width = Math.min(canvas.width, canvas.height * model.get("aspect")) / zoom;
     return [width, width / model.get("aspect")];
   };
   const box = () => {
     const [width, height] = sizes(model.get("zoom"));
-    const left = model.get("across") * (photo.width - width);
-    return { left, top: model.get("down") * (photo.height - height), width, height };
+    const left = model.get("across") * (canvas.width - width);
+    return { left, top: model.get("down") * (canvas.height - height), width, height };
   };
   // The frame whose width is 1/zoom of the largest, with this point of it over a point of the photo.
   const place = (zoom, [x, y], [shareAcross, shareDown]) => {
@@ -26,8 +27,8 @@ const photoFrame = (model, el) => {
     const [width, height] = sizes(zoom);
     const share = (start, room) => (room < 1 ? 0.5 : Math.min(Math.max(start / room, 0), 1));
     model.set("zoom", zoom);
-    model.set("across", share(x - shareAcross * width, photo.width - width));
-    model.set("down", share(y - shareDown * height, photo.height - height));
+    model.set("across", share(x - shareAcross * width, canvas.width - width));
+    model.set("down", share(y - shareDown * height, canvas.height - height));
     model.save_changes();
   };
   const within = ([x, y]) => {
@@ -41,7 +42,7 @@ const photoFrame = (model, el) => {
   };
   const toPhoto = (event) => {
     const bounds = canvas.getBoundingClientRect();
-    const scale = photo.width / bounds.width;
+    const scale = canvas.width / bounds.width;
     return [(event.clientX - bounds.left) * scale, (event.clientY - bounds.top) * scale];
   };
 
@@ -56,10 +57,10 @@ const photoFrame = (model, el) => {
       pen.moveTo(x, y);
       pen.lineTo(toX, toY);
     };
-    pen.drawImage(photo, 0, 0);
-    pen.fillStyle = `rgb(0 0 0 / ${HALF})`;
+    pen.drawImage(photo, 0, 0, canvas.width, canvas.height);
+    pen.fillStyle = `rgb(0 0 0 / ${1 - LIGHT_OUTSIDE})`;
     pen.beginPath();
-    pen.rect(0, 0, photo.width, photo.height);
+    pen.rect(0, 0, canvas.width, canvas.height);
     pen.rect(left, top, width, height);
     pen.fill("evenodd");
     pen.strokeStyle = "white";
@@ -82,7 +83,10 @@ const photoFrame = (model, el) => {
     if (request !== latest) return;
     photo = bitmap;
     canvas.hidden = !photo;
-    if (photo) [canvas.width, canvas.height] = [photo.width, photo.height];
+    if (!photo) return;
+    const width = (SHOWN_HEIGHT * photo.width) / photo.height;
+    [canvas.width, canvas.height] = [SHARPNESS * width, SHARPNESS * SHOWN_HEIGHT];
+    el.style.width = `min(100%, ${width}px)`;
     draw();
   };
 
