@@ -179,7 +179,32 @@ def test_a_photo_is_shown_small_with_its_aspect() -> None:
 # --- the first guess
 
 
-def test_the_guess_is_the_frame_that_is_reconstructed_best(monkeypatch: pytest.MonkeyPatch) -> None:
+def overlap(frame: Frame, size: tuple[int, int], box: tuple[int, int, int, int]) -> float:
+    """Of a frame and a box (left, top, right, bottom): what they share of their union."""
+    left, top, right, bottom = frame.box(size)
+    across = min(right, box[2]) - max(left, box[0])
+    down = min(bottom, box[3]) - max(top, box[1])
+    shared = max(0, across) * max(0, down)
+    return shared / (
+        (right - left) * (bottom - top) + (box[2] - box[0]) * (box[3] - box[1]) - shared
+    )
+
+
+def test_the_guess_is_the_frame_around_a_face(portrait: bytes) -> None:
+    face = photos.read(portrait).image.resize((178, 218))
+    image = Image.linear_gradient("L").resize((600, 500)).convert("RGB")
+    image.paste(face, (300, 200))
+    frame = photos.guess(image, new_model(Experiment(latent=2)))
+    assert overlap(frame, image.size, (300, 200, 478, 418)) > 0.7
+
+
+def test_without_a_face_there_is_no_frame_around_one() -> None:
+    assert photos.around_face(Image.linear_gradient("L").resize((400, 300)).convert("RGB")) is None
+
+
+def test_without_a_face_it_is_the_frame_that_is_reconstructed_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # A model that knows noise to the last bit, and of everything else only the mean.
     box = (120, 90, 120 + 89, 90 + 109)
     image = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
@@ -192,12 +217,8 @@ def test_the_guess_is_the_frame_that_is_reconstructed_best(monkeypatch: pytest.M
         return busy * x
 
     monkeypatch.setattr(latent, "reconstruct", reconstruct)
-    left, top, right, bottom = photos.guess(image, new_model(Experiment(latent=2))).box(image.size)
-    across = min(right, box[2]) - max(left, box[0])
-    down = min(bottom, box[3]) - max(top, box[1])
-    shared = max(0, across) * max(0, down)
-    both = (right - left) * (bottom - top) + 89 * 109 - shared
-    assert shared / both > 0.4
+    frame = photos.guess(image, new_model(Experiment(latent=2)))
+    assert overlap(frame, image.size, box) > 0.4
 
 
 def test_the_guess_tries_no_more_frames_than_a_second_allows() -> None:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import cv2
 import dlib
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -79,6 +80,20 @@ def haar_scores(images: Tensor) -> Tensor:
             yield max(windows, default=0)
 
     return _in_threads(score, images)
+
+
+def clearest_face(image: NDArray[np.uint8]) -> tuple[int, int, int] | None:
+    """The window of a photo, uint8 (height, width, 3), that most windows agree on.
+
+    Its left, its top and the length of its side in pixels; None where USUAL_THRESHOLD is not met.
+    """
+    cascade = cv2.CascadeClassifier(str(CASCADE))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    windows, counts = cascade.detectMultiScale2(grey, SCALE_STEP, minNeighbors=1)
+    if max(counts, default=0) < USUAL_THRESHOLD:
+        return None
+    left, top, side, _ = windows[int(np.argmax(counts))]
+    return int(left), int(top), int(side)
 
 
 def hog_scores(images: Tensor) -> Tensor:

@@ -114,8 +114,9 @@ class Interpolate(Panel):
 
     def gif(self) -> bytes:
         """The path as a GIF, the models beside each other."""
-        rows = self._decode(torch.linspace(0, 1, GIF_FRAMES))
-        return encoding.gif(list(torch.stack(list(rows.values()), dim=1)))
+        with self.working(f"Drawing {GIF_FRAMES} frames ..."):
+            rows = self._decode(torch.linspace(0, 1, GIF_FRAMES))
+            return encoding.gif(list(torch.stack(list(rows.values()), dim=1)))
 
     def _go_to(self, index: int) -> None:
         """Move the slider to a face of a strip."""

@@ -65,8 +65,10 @@ class OwnPhoto(Panel):
         self.view.children = (self.drop, self.status, *self.shown_with_photo)
 
     def _guess_frame(self) -> None:
-        """Set the sliders to the frame that the base model reconstructs best."""
-        frame = photo.guess(self.photo.image, self.state.models.model(self.base_model))
+        """Set the sliders to the frame around the face."""
+        with self.working("Looking for the face ..."):
+            base = self.state.models.model(self.base_model)
+            frame = photo.guess(self.photo.image, base)
         self.zoom.value, self.across.value, self.down.value = frame
         self.draw()
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE
 from vaelib.data import to_float
+from vaelib.evaluation.detector import clearest_face
 from vaelib.model import VAE
 from vaelib.sources.decode import CELEBA_ASPECT, MAX_PIXELS, failure_reason, to_rgb
 from vaelib.support.errors import InputError
@@ -31,12 +32,16 @@ MAX_ZOOM = 8.0
 # Where CelebA's alignment puts eyes and mouth: shares of the frame's width and height.
 EYES, MOUTH = ((0.39, 0.51), (0.61, 0.51)), ((0.41, 0.70), (0.59, 0.70))
 
+SEARCHED_SIDE = 640  # pixels of the longer side in which a face is looked for
+# Where a detector's window lies in CelebA's frames: its middle as shares of their width and height,
+# its width as a share of theirs. Medians over 800 photos; nine in ten are within 0.01, 0.01, 0.06.
+FACE_MIDDLE, FACE_WIDTH = (0.50, 0.57), 0.58
+
 GUESSED_ZOOMS = (1.0, 1.3, 1.7, 2.2, 2.9, 3.8)
 STEPS_PER_FRAME = 5  # positions that are tried within a frame's width
 MAX_CANDIDATES = 320  # frames, at first; then those around the best
-# Tried on 36 pictures, faces put into backgrounds: of the scores that were compared, this one's
-# frames overlapped most with the faces on the whole, 0.54 of their union against 0.29 by plain
-# error.
+# Tried on 38 photos put into backgrounds: frames around a detected face overlapped with the true
+# ones by 0.87 of their union, in 0.1 s; those that a model reconstructs best by 0.52, in 2.6 s.
 BLUR_SIZE = 17  # pixels; what is smoother is no detail
 LEAST_DETAIL = 0.01  # mean square of detail, in [-1, 1], that distinguishes a face from a wall
 
@@ -59,7 +64,7 @@ class Frame(NamedTuple):
         """Left, top, right and bottom within an image of this width and height."""
         width, height = size
         frame_width = min(width, height * CELEBA_ASPECT) / self.zoom
-        frame_height = frame_width / CELEBA_ASPECT
+        frame_height = min(height, frame_width / CELEBA_ASPECT)  # beyond it by rounding alone
         left, top = self.across * (width - frame_width), self.down * (height - frame_height)
         return left, top, left + frame_width, top + frame_height
 
@@ -139,6 +144,35 @@ def to_show(image: Image.Image) -> Image.Image:
 
 
 def guess(image: Image.Image, model: VAE) -> Frame:
+    """The frame around the clearest face, or where a detector finds none, what the model knows."""
+    return around_face(image) or best_reconstructed(image, model)
+
+
+def around_face(image: Image.Image) -> Frame | None:
+    """The frame that has the clearest face where CelebA's frames have it; None without a face."""
+    small = image.copy()
+    small.thumbnail((SEARCHED_SIDE, SEARCHED_SIDE), Image.Resampling.BILINEAR)
+    window = clearest_face(np.asarray(small))
+    if window is None:
+        return None
+    left, top, side = (value * image.width / small.width for value in window)
+    largest = min(image.width, image.height * CELEBA_ASPECT)
+    width = min(max(side / FACE_WIDTH, largest / MAX_ZOOM), largest)
+    height = width / CELEBA_ASPECT
+    middle = (left + side / 2 - FACE_MIDDLE[0] * width, top + side / 2 - FACE_MIDDLE[1] * height)
+    return Frame(
+        largest / width,
+        _share(middle[0], image.width - width),
+        _share(middle[1], image.height - height),
+    )
+
+
+def _share(start: float, room: float) -> float:
+    """Where a frame starts as a share of the room that is left, in [0, 1]."""
+    return 0.5 if room < 1 else min(max(start / room, 0.0), 1.0)
+
+
+def best_reconstructed(image: Image.Image, model: VAE) -> Frame:
     """The frame whose content the model reconstructs best, by the share of detail it misses.
 
     Candidates of several zooms and positions are tried, then finer ones around the best.

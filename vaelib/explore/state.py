@@ -187,6 +187,7 @@ class ExplorerState:
         self.encoded(base_first[0], len(self.train_sample))
         for name in base_first:
             self.share_with_less_error(name, 0.0)
+        self.errors(base_first[0], self.sample(FITTED_FACES))
 
     def _cached(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Computed once; who asks for it meanwhile, from another thread, waits."""
