@@ -49,10 +49,14 @@ lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject
 clean:  ## remove what can be made again, but neither data nor trained models
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
+# An environment that was moved or copied runs what it was made for: it is made again.
+ifneq "$(shell cat .venv/ready 2>/dev/null)" "$(CURDIR)"
+.PHONY: .venv/ready
+endif
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	echo "$(CURDIR)" > $@

@@ -212,6 +212,9 @@ def test_what_cannot_be_opened_is_refused() -> None:
         ({"preset": "smoke", "budget": "many"}, "budget is 'many'; give a number for each seed"),
         ({"preset": "smoke", "budget": "100,0"}, "budget is 0"),
         ({"preset": "smoke", "side_budget": -5}, "budget is -5"),
+        ({"preset": "smoke", "side_budget": 0.5}, "side_budget is 0.5; it must be a whole number"),
+        ({"preset": "smoke", "seed": "one"}, "seed is 'one'; it must be a whole number"),
+        ({"preset": "smoke", "name": ["a"]}, "name is \"['a']\"; use letters"),
     ]
     messages = [refusal(partial(open_study, **arguments)) for arguments, _ in cases]
     for message, (_, words) in zip(messages, cases, strict=True):
@@ -227,5 +230,12 @@ def test_a_study_of_procedural_faces_opens_by_itself(tmp_path: Path) -> None:
     assert study.results.folder == tmp_path / "figures" / "drawn"
     assert study.results.origin.fingerprint == study.faces.fingerprint
     assert study.budgets == (900, 300)
-    assert open_study("synthetic", "smoke", budget=900).budgets == (900,)  # papermill's -p
     assert study.results.origin.budget == "900,300;50"
+
+
+@pytest.mark.slow
+def test_numbers_are_taken_as_strings_and_the_other_way_round(tmp_path: Path) -> None:
+    as_papermill_reads_them: dict[str, Any] = {"name": 2024, "budget": 900, "seed": "1"}
+    study = open_study("synthetic", "smoke", out=str(tmp_path), **as_papermill_reads_them)
+    assert (study.faces.name, study.budgets, study.seed) == ("2024", (900,), 1)
+    assert study.results.origin.budget == "900;320"

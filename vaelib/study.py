@@ -196,15 +196,18 @@ class Study:
 
 
 def open_study(
-    data: str = "auto",
+    data: str | int = "auto",
     preset: str = "auto",
-    name: str = "",
-    out: str = "",
-    seed: int = 0,
+    name: str | int = "",
+    out: str | int = "",
+    seed: str | int = 0,
     budget: str | int = "",
-    side_budget: int = 0,
+    side_budget: str | int = 0,
 ) -> Study:
     """Find and prepare the faces; nothing is trained yet.
+
+    A number may come as a string and a string of digits as a number: papermill reads `-p name 2024`
+    so.
 
     data: "auto", "synthetic" or a path; preset: "auto" or one of config.PRESETS; name: of the data
     set, else that of its folder; out: folder for figures, see `results_root`; budget: images seen
@@ -212,9 +215,11 @@ def open_study(
     images seen per model of a side study, else the preset's.
     Raises InputError when one of them cannot be used.
     """
+    data, preset, name, out = str(data), str(preset), str(name), str(out)
+    seed = _whole_number("seed", seed)
     chosen = hardware.choose_preset(preset)
     budgets = _parse_budgets(budget) or PRESETS[chosen].budgets
-    side_budget = side_budget or PRESETS[chosen].side_budget
+    side_budget = _whole_number("side_budget", side_budget) or PRESETS[chosen].side_budget
     for repeat, images_seen in enumerate((*budgets, side_budget)):
         Experiment(seed=seed + repeat, budget=images_seen)  # refused before faces are prepared
     faces = load(data, chosen, name)
@@ -235,8 +240,15 @@ def results_root(out: str, preset: str) -> Path:
     return paths.ROOT / "build" / "smoke" if preset == "smoke" else paths.ROOT
 
 
+def _whole_number(name: str, value: str | int) -> int:
+    try:
+        return int(str(value))  # not of 1.5, which would become 1
+    except ValueError:
+        raise InputError(f"{name} is {value!r}; it must be a whole number") from None
+
+
 def _parse_budgets(budget: str | int) -> tuple[int, ...]:
-    try:  # papermill's -p budget 40000 gives a number
+    try:
         return tuple(int(images_seen) for images_seen in str(budget).split(",")) if budget else ()
     except ValueError:
         raise InputError(

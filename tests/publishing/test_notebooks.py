@@ -1,12 +1,15 @@
 """Notebooks run in the running interpreter, to their end, with parameters that they have."""
 
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from vaelib.publishing import notebooks
+from vaelib.publishing import kernels, notebooks
+from vaelib.support import paths
 from vaelib.support.errors import InputError
 
 
@@ -109,3 +112,46 @@ def test_outputs_of_an_edited_notebook_are_not_kept(
     edited = notebook(tmp_path, "print(depth + 1)", "import sys\nprint(sys.executable, sys.prefix)")
     with pytest.raises(InputError, match=r"small\.ipynb was edited"):
         notebooks.keep_outputs(done, edited)
+
+
+@pytest.mark.notebook
+def test_a_notebook_imports_the_project_that_it_was_started_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copy of the project" / "vaelib").mkdir(parents=True)
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "copy of the project")
+    source = notebook(tmp_path, "import vaelib\nprint(list(vaelib.__path__)[0])")
+    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})
+    assert printed(tmp_path / "done.ipynb") == [f"{paths.ROOT / 'vaelib'}\n"]
+
+
+@pytest.mark.notebook
+def test_notebooks_of_one_folder_run_at_once_and_leave_nothing_there(tmp_path: Path) -> None:
+    source = notebook(tmp_path, "import time\ntime.sleep(2)\nprint(depth)")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from vaelib.publishing.notebooks import run_notebook\n"
+        "run_notebook(Path(sys.argv[1]), Path(sys.argv[2]), {'depth': 5})"
+    )
+    targets = [tmp_path / "done" / f"{number}.ipynb" for number in range(3)]
+    programs = [
+        subprocess.Popen([sys.executable, "-c", script, source, target], cwd=paths.ROOT)
+        for target in targets
+    ]
+    assert [program.wait(timeout=120) for program in programs] == [0, 0, 0]
+    assert [printed(target) for target in targets] == [["5\n"]] * 3
+    assert sorted(tmp_path.iterdir()) == sorted([source, tmp_path / "done"])
+
+
+@pytest.mark.notebook
+def test_where_a_path_is_too_long_for_a_socket_the_kernel_is_reached_by_tcp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("a long name " * 9)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    assert kernels.transport(deep) == "tcp"
+    assert kernels.transport(tmp_path) == "ipc"
+    source = notebook(tmp_path, "print(depth)")
+    notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 3})
+    assert printed(tmp_path / "done.ipynb") == ["3\n"]

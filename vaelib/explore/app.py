@@ -4,7 +4,7 @@ It is served to this machine alone, from a folder that holds nothing else, and o
 have the token of its address. It asks nothing of any other server.
 """
 
-import socket
+import os
 import tempfile
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import nbformat
 from traitlets.config import Config
 from voila.app import Voila
 
+from vaelib.publishing import kernels
 from vaelib.publishing.cells import NOTEBOOK_ONLY
 from vaelib.publishing.notebooks import Parameters, absolute_data, copy_with_parameters
 from vaelib.support import paths
@@ -20,6 +21,7 @@ from vaelib.support.errors import InputError
 NOTEBOOK = "07_explore.ipynb"
 TITLE = "Faces from a variational autoencoder"
 SECONDS_AFTER_CLOSING = 20  # of a page, until its kernel ends
+LONGEST_SOCKET = len("voila_12345678/kernel--ipc-5") + 36  # an identifier's letters
 TEMPLATE = Path(__file__).with_name("static")
 
 
@@ -46,8 +48,6 @@ def settings(port: int, browser: bool) -> Config:
     config.MappingKernelManager.cull_idle_timeout = SECONDS_AFTER_CLOSING
     config.MappingKernelManager.cull_interval = SECONDS_AFTER_CLOSING // 2
     config.MappingKernelManager.cull_connected = False
-    if hasattr(socket, "AF_UNIX"):  # sockets in the file system: no kernel listens on a port
-        config.ConnectionFileMixin.transport = "ipc"
     return config
 
 
@@ -72,4 +72,9 @@ def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
         notebook = Path(folder) / NOTEBOOK
         copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, notebook, parameters)
         as_page(notebook)
-        Page.launch_instance([str(notebook)], config=settings(port, browser))
+        config = settings(port, browser)
+        config.Voila.connection_dir_root = folder
+        transport = kernels.transport(Path(folder), "x" * LONGEST_SOCKET)
+        config.ConnectionFileMixin.transport = transport
+        os.environ.update(kernels.environment())
+        Page.launch_instance([str(notebook)], config=config)

@@ -57,7 +57,7 @@ class Explorer:
         self.status = widgets.StatusLine()  # which models are here, or why nothing can be opened
         self.view: ipywidgets.Widget = self.status
         self.panels: dict[type[Panel], Panel] = {}  # those that were opened
-        self.status.run(lambda: self._open(data, preset, name))
+        self.status.run(lambda: self._open(str(data), str(preset), str(name)))
 
     def _open(self, data: str, preset: str, name: str) -> None:
         try:

@@ -1,43 +1,19 @@
 """Executing a notebook: its parameters checked, its cells run by the running interpreter."""
 
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.inspection import inspect_notebook
 
+from vaelib.publishing.kernels import SameInterpreter
 from vaelib.support import files
 from vaelib.support.errors import InputError
 
 Parameters = dict[str, str | int]
-
-
-class SameInterpreter(AsyncKernelManager):
-    """Starts kernels of the running interpreter, whatever kernels the machine has registered."""
-
-    def __init__(self, **settings: Any) -> None:
-        # Sockets in the file system: nothing listens on the network.
-        super().__init__(**{**settings, "transport": "ipc"})
-
-    async def _async_pre_start_kernel(self, **settings: Any) -> Any:
-        # A notebook's own output is kept in the notebook. What is left is the kernel's traceback
-        # when it is stopped with Ctrl-C, which would hide our one line.
-        return await super()._async_pre_start_kernel(**{**settings, "stderr": subprocess.DEVNULL})
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
-        return KernelSpec(
-            argv=[*argv, "-f", "{connection_file}"], display_name="Python 3", language="python"
-        )
 
 
 class NotebookFailed(RuntimeError):

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 from vaelib.config import SEVEN
@@ -16,7 +17,7 @@ from vaelib.publishing.html import export_html
 from vaelib.publishing.notebooks import Parameters
 from vaelib.publishing.pdf import export_pdf
 from vaelib.study import Study, open_study
-from vaelib.support import paths
+from vaelib.support import files, paths
 from vaelib.support.errors import InputError
 
 NOTEBOOKS = (
@@ -54,20 +55,40 @@ def report(
     data = notebooks.absolute_data(data)
     out = str(Path(out).absolute()) if out else ""
     study = open_study(data, preset, name, out, seed, budget, side_budget)
-    folder = study.results.root
     if keep_outputs and study.faces.kind != "synthetic":
         raise InputError(
             f"--keep-outputs would put photos of {study.faces.name} into the project's own"
             " notebooks; use it with --data synthetic"
         )
     print(_plan(study), flush=True)
+    build = study.results.root / "build" / study.faces.name
+    with _writing_alone(study, build):
+        _make(study, data, name, build, cluster, keep_outputs)
+    minutes, seconds = divmod(round(time.monotonic() - started), 60)
+    print(f"time     {minutes} min {seconds} s")
+
+
+def _writing_alone(study: Study, build: Path) -> ExitStack:
+    """Wait for another report that writes to the same folder; none does until this is closed.
+
+    Raises InputError for a folder that cannot be written to.
+    """
+    stack = ExitStack()
+    waiting = f"another report writes to {study.results.folder}; waiting for its end"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(files.locked(build / "report.lock", waiting))
     except OSError as error:
         raise InputError(
-            f"cannot write to {folder}: {error.strerror}; choose another --out"
+            f"cannot write to {study.results.root}: {error.strerror}; choose another --out"
         ) from None
-    executed = run_notebooks(study, data, name, folder, cluster)
+    return stack
+
+
+def _make(
+    study: Study, data: str, name: str, build: Path, cluster: str, keep_outputs: bool
+) -> None:
+    folder = study.results.root
+    executed = run_notebooks(study, data, name, build, cluster)
     pdf = folder / "report" / f"{study.faces.name}.pdf"
     page = pdf.with_suffix(".html")
     export_pdf(executed[-1], pdf, figures_root=folder)
@@ -75,18 +96,19 @@ def report(
     if keep_outputs:
         for notebook in executed:
             notebooks.keep_outputs(notebook, paths.NOTEBOOKS / notebook.name)
-    minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"report   {pdf}\n         {page}\nfigures  {study.results.folder}")
-    print(f"time     {minutes} min {seconds} s")
 
 
-def run_notebooks(study: Study, data: str, name: str, out: Path, cluster: str) -> list[Path]:
-    """Train all models at once, then run all notebooks on them; returns the executed ones."""
+def run_notebooks(study: Study, data: str, name: str, build: Path, cluster: str) -> list[Path]:
+    """Train all models at once, then run all notebooks on them; returns the executed ones.
+
+    build: the folder that they are executed into.
+    """
     parameters: Parameters = {
         "data": data,
         "preset": study.preset,
         "name": name,
-        "out": str(out),
+        "out": str(study.results.root),
         "seed": study.seed,
         "budget": ",".join(str(budget) for budget in study.budgets),
         "side_budget": study.side_budget,
@@ -97,7 +119,7 @@ def run_notebooks(study: Study, data: str, name: str, out: Path, cluster: str) -
     if study.untrained():
         print("training", file=sys.stderr, flush=True)
     study.train_all(cluster)
-    executed = [out / "build" / study.faces.name / source.name for source in sources]
+    executed = [build / source.name for source in sources]
     for source, target in zip(sources, executed, strict=True):
         print(source.stem, file=sys.stderr, flush=True)
         notebooks.run_notebook(source, target, parameters)
