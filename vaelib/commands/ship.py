@@ -3,6 +3,7 @@
 from vaelib.config import PRESETS
 from vaelib.support import paths
 from vaelib.support.command_line import OneLineParser, exit_interrupted
+from vaelib.support.errors import InputError
 
 SUMMARY = "Renew the trained models that come with the program, for those who work on it"
 DETAILS = """\
@@ -22,6 +23,8 @@ def run(preset: str, seed: int, budget: str) -> None:
     from vaelib.study import open_study
     from vaelib.training import shipped
 
+    if not paths.IS_CHECKOUT:
+        raise InputError("ship is for a checkout of the project; this is an installed copy")
     study = open_study("synthetic", preset, seed=seed, budget=budget)
     try:
         runs = study.runs(shipped.NAMES)

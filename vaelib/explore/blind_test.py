@@ -14,6 +14,7 @@ from vaelib.evaluation.detector import haar_scores
 from vaelib.explore import face_widgets, widgets
 from vaelib.explore.panel import Panel
 from vaelib.explore.state import ExplorerState
+from vaelib.support import paths
 
 LETTERS = "ABCD"
 COUNT = 8  # faces of each lambda
@@ -55,7 +56,9 @@ class BlindTest(Panel):
             state.models.label(name) for name in LAMBDA_STUDY if name not in state.models.names
         ]
         if missing:
-            self.status.show(f"For this, {', '.join(missing)} has to be trained: run make report.")
+            self.status.show(
+                f"For this, {', '.join(missing)} has to be trained: run {paths.report_command()}."
+            )
             self.view = widgets.column(self.status)
             return
         self.random = random.Random()

@@ -12,6 +12,7 @@ from vaelib import latent
 from vaelib.config import ALL_EXPERIMENTS, SEVEN, Experiment
 from vaelib.model import VAE
 from vaelib.reporting.notation import as_text, model_text, scientific
+from vaelib.support import paths
 from vaelib.support.errors import InputError
 from vaelib.training import runs
 
@@ -148,7 +149,7 @@ def _load(name: str, folder: Path) -> VAE:
     if not (folder / runs.FINISHED).exists():
         raise InputError(
             f"the run {name} was deleted after this page was opened; choose another model, or "
-            "train it again with make report"
+            f"train it again with {paths.report_command()}"
         )
     try:
         model = runs.load(folder).model
@@ -156,10 +157,10 @@ def _load(name: str, folder: Path) -> VAE:
     except RuntimeError:  # of torch, where the weights do not fit the network
         raise InputError(
             f"the model {name} was trained for faces of another size; delete {folder.name} and "
-            "train it again with make report"
+            f"train it again with {paths.report_command()}"
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(
-            f"the run {name} cannot be read: {error}; train it again with make report"
+            f"the run {name} cannot be read: {error}; train it again with {paths.report_command()}"
         ) from None
     return model

@@ -226,8 +226,8 @@ def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> Ex
     models = _find_models(faces)
     summary = (
         f"There was no trained model of {faces.name}, so {models.label(BASE)} was trained just now"
-        f" on {experiment.budget:,} images: its faces are blurs. For all seven, run make report,"
-        " then open this page again."
+        f" on {experiment.budget:,} images: its faces are blurs. For all seven, run"
+        f" {paths.report_command()}, then open this page again."
     )
     return ExplorerState(faces, models, summary)
 
@@ -251,7 +251,7 @@ def _summary(faces: FaceSet, models: RunIndex) -> str:
     if came:
         summary += f" {', '.join(came)} came with the program."
     if missing:
-        summary += f" To make {', '.join(missing)}, run make report."
+        summary += f" To make {', '.join(missing)}, run {paths.report_command()}."
     if models.unreadable:
         summary += f" {len(models.unreadable)} runs cannot be read: {'; '.join(models.unreadable)}."
     return summary

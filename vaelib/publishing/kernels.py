@@ -66,8 +66,12 @@ def environment(variables: dict[str, str] | None = None) -> dict[str, str]:
     """Variables, by default those of this process, with which Python imports this very project.
 
     Without them it would import the one that the interpreter's environment was made for, which is
-    another where a checkout was copied, and gone where it was moved.
+    another where a checkout was copied, and gone where it was moved. Models and caches are found
+    where they are, whatever folder a notebook runs in.
     """
     given = dict(os.environ if variables is None else variables)
+    given |= {"VAELIB_RUNS": os.fspath(paths.RUNS), "VAELIB_CACHE": os.fspath(paths.CACHE)}
+    if not paths.IS_CHECKOUT:
+        return given
     folders = [os.fspath(paths.ROOT), given.get("PYTHONPATH", "")]
     return {**given, "PYTHONPATH": os.pathsep.join(filter(None, folders))}

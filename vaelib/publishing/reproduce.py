@@ -55,6 +55,10 @@ def report(
     data = notebooks.absolute_data(data)
     out = str(Path(out).absolute()) if out else ""
     study = open_study(data, preset, name, out, seed, budget, side_budget)
+    if keep_outputs and not paths.IS_CHECKOUT:
+        raise InputError(
+            "--keep-outputs is for a checkout of the project, whose notebooks it fills"
+        )
     if keep_outputs and study.faces.kind != "synthetic":
         raise InputError(
             f"--keep-outputs would put photos of {study.faces.name} into the project's own"

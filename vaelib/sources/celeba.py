@@ -119,9 +119,10 @@ def _link(path: Path) -> None:
             paths.CELEBA.symlink_to(path.absolute(), target_is_directory=True)
             print(f"{paths.CELEBA} is a link to it now")
     except OSError:  # something is there, or this user may not make links
-        print(f'use it with: make report ARGS="--data {shlex.quote(str(path))}"')
+        options = f"--data {shlex.quote(str(path))}"
+        print(f"use it with: {paths.report_command(options)}")
     else:
-        print("make report uses it")
+        print(f"{paths.report_command()} uses it")
 
 
 def _clear_destination() -> None:
@@ -162,7 +163,11 @@ def download(only: str | None = None) -> None:
         _clear_destination()
         (part / name).rename(paths.CELEBA)
         shutil.rmtree(part, ignore_errors=True)
-        print(*description, f"{paths.CELEBA} holds all of CelebA; make report uses it", sep="\n")
+        print(
+            *description,
+            f"{paths.CELEBA} holds all of CelebA; {paths.report_command()} uses it",
+            sep="\n",
+        )
         return
     raise InputError(
         "CelebA was not downloaded, for the reasons above; run the same command again to go on"

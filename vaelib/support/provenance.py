@@ -27,7 +27,7 @@ def commit() -> str:
 
 def _git(*arguments: str) -> str:
     result = subprocess.run(
-        ["git", *arguments], cwd=paths.ROOT, check=True, capture_output=True, text=True
+        ["git", *arguments], cwd=paths.PACKAGE.parent, check=True, capture_output=True, text=True
     )
     return result.stdout
 
