@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (root / "vaelib").mkdir(parents=True)
     (root / "vaelib" / "loss.py").write_text("lam = 1e-5\n")
     (root / "README.md").write_text("Faces.\n")
-    monkeypatch.setattr(paths, "ROOT", root)
+    monkeypatch.setattr(paths, "PACKAGE", root / "vaelib")
     provenance.commit.cache_clear()
     yield root
     provenance.commit.cache_clear()
