@@ -4,6 +4,7 @@ Each command is a module of `vaelib.commands`. It imports what it needs only whe
 help is there at once, and `train` runs where nothing but torch, numpy and safetensors is installed.
 """
 
+import os
 from typing import Any, Protocol
 
 from vaelib.commands import app, celeba, inspect, kl_weight, report, ship, train
@@ -40,9 +41,15 @@ COMMANDS: dict[str, Command] = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. Exit code 2 for what cannot be done, 130 after Ctrl-C."""
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what Apple's GPU lacks: on the CPU
     options = vars(command_line().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
+    device = options.pop("device", "auto")
     try:
+        if device != "auto":
+            from vaelib.training import hardware  # only here: it loads torch
+
+            hardware.use_device(device)
         command.run(**options)
     except InputError as error:
         exit_with(error)

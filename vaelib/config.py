@@ -16,6 +16,9 @@ Weighting = Literal["fixed", "calibrated"]
 Norm = Literal["instance", "batch", "group"]
 NORMS_OVER_BATCH: tuple[Norm, ...] = ("batch",)  # those that mix the images of a batch
 Precision = Literal["float32", "bfloat16"]
+# "cuda" is AMD's too, by ROCm; "mps" is Apple's, "xpu" Intel's; "auto" one of them, else "cpu".
+Device = Literal["auto", "cpu", "cuda", "mps", "xpu"]
+DEVICES: tuple[Device, ...] = get_args(Device)
 
 LAM_RANGE = (0.0, 1.0)
 LARGEST_SEED = 2**31 - 1

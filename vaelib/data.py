@@ -163,23 +163,30 @@ def batches(
     train = faces.train.to(images.device)
     while images_seen < experiment.budget:
         epoch, start = images_seen // len(train) + 1, images_seen % len(train)
-        generator = _generator(experiment.seed, device, epoch)
-        order = torch.randperm(len(train), generator=generator, device=device)
-        mirrored = torch.rand(len(train), generator=generator, device=device) < 0.5
+        drawn_on = _where_drawn(device)
+        generator = _generator(experiment.seed, drawn_on, epoch)
+        order = torch.randperm(len(train), generator=generator, device=drawn_on)
+        mirrored = torch.rand(len(train), generator=generator, device=drawn_on) < 0.5
         order = train[order.to(train.device)]
         end = min(len(train), start + experiment.budget - images_seen)
         for first in range(start, end, experiment.batch_size):
             last = min(first + experiment.batch_size, end)
-            generator = _generator(experiment.seed, device, epoch, first)
-            noise = torch.randn(last - first, experiment.latent, generator=generator, device=device)
+            generator = _generator(experiment.seed, drawn_on, epoch, first)
+            shape = (last - first, experiment.latent)
+            noise = torch.randn(shape, generator=generator, device=drawn_on)
             yield Batch(
                 epoch=epoch,
                 images=_take(images, order[first:last], device),
-                mirrored=mirrored[first:last],
-                noise=noise,
+                mirrored=mirrored[first:last].to(device),
+                noise=noise.to(device),
                 ends_epoch=last == len(train),
             )
             images_seen += last - first
+
+
+def _where_drawn(device: torch.device) -> torch.device:
+    """Where random numbers for a device are drawn: on a GPU of CUDA itself, else on the CPU."""
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def _generator(seed: int, device: torch.device, *position: int) -> torch.Generator:
@@ -202,4 +209,6 @@ def _take(images: Tensor, positions: Tensor, device: torch.device) -> Tensor:
     batch = images[positions]
     if batch.device == device:
         return batch
+    if device.type != "cuda":
+        return batch.to(device)
     return batch.pin_memory().to(device, non_blocking=True)

@@ -25,7 +25,7 @@ from vaelib.evaluation.verdicts import ClaimGroup, MeasuresByModel, decide
 from vaelib.reporting.results import Origin, Results
 from vaelib.support import paths
 from vaelib.support.errors import InputError
-from vaelib.training import hardware, launch
+from vaelib.training import hardware, launch, speed
 from vaelib.training.runs import Run, is_finished, training_record
 
 EARLY_SHARES = (64, 16)  # the base model is also shown after 1/64 and 1/16 of its budget
@@ -217,7 +217,7 @@ def open_study(
     """
     data, preset, name, out = str(data), str(preset), str(name), str(out)
     seed = _whole_number("seed", seed)
-    chosen = hardware.choose_preset(preset)
+    chosen = speed.choose_preset(preset)
     budgets = _parse_budgets(budget) or PRESETS[chosen].budgets
     side_budget = _whole_number("side_budget", side_budget) or PRESETS[chosen].side_budget
     for repeat, images_seen in enumerate((*budgets, side_budget)):

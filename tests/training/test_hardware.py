@@ -1,12 +1,12 @@
 """The hardware at hand decides the preset and the precision, unless the caller does."""
 
+import os
 from collections.abc import Callable
 
 import pytest
 import torch
 
 from tests.conftest import refusal
-from vaelib.config import PRESETS
 from vaelib.training import hardware
 
 Pretend = Callable[[dict[str, bool]], None]
@@ -22,31 +22,51 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
     return abilities
 
 
-# --- the preset
+# --- the device
 
 
-@pytest.mark.parametrize(("gpu", "preset"), [(True, "full"), (False, "quick")])
-def test_auto_is_full_on_a_gpu_and_quick_without(
-    gpu: bool, preset: str, monkeypatch: pytest.MonkeyPatch
+def machine_with(accelerator: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch say that this machine has such an accelerator, or none."""
+    device = torch.device(accelerator) if accelerator else None
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: device)
+
+
+@pytest.mark.parametrize("accelerator", ["cuda", "mps", "xpu"])
+def test_an_accelerator_is_picked_where_there_is_one(
+    accelerator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert hardware.choose_preset("auto") == preset
+    machine_with(accelerator, monkeypatch)
+    assert hardware.pick_device() == torch.device(accelerator)
+    machine_with(None, monkeypatch)
+    assert hardware.pick_device() == CPU
 
 
-@pytest.mark.parametrize("gpu", [True, False])
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_that_is_asked_for_is_taken_on_any_hardware(
-    gpu: bool, preset: str, monkeypatch: pytest.MonkeyPatch
+def test_an_accelerator_that_nobody_has_tried_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert hardware.choose_preset(preset) == preset
+    machine_with("meta", monkeypatch)
+    assert hardware.pick_device() == CPU
 
 
-@pytest.mark.parametrize("preset", ["fulll", "", "AUTO"])
-def test_an_unknown_preset_is_refused_with_the_known_ones(preset: str) -> None:
-    message = refusal(lambda: hardware.choose_preset(preset))
-    assert repr(preset) in message
-    assert "auto, smoke, quick, full" in message
+def test_the_chosen_device_is_picked_in_processes_that_are_started_later_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine_with("mps", monkeypatch)
+    monkeypatch.setenv(hardware.VARIABLE, "auto")
+    hardware.use_device("cpu")
+    assert hardware.pick_device() == CPU
+    assert os.environ[hardware.VARIABLE] == "cpu"
+
+
+def test_a_device_that_is_not_here_is_refused_and_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine_with("mps", monkeypatch)
+    monkeypatch.setenv(hardware.VARIABLE, "auto")
+    message = refusal(lambda: hardware.use_device("cuda"))
+    assert message == "device is 'cuda', but this machine has mps; choose auto or mps"
+    assert os.environ[hardware.VARIABLE] == "auto"
+    assert "choose auto, cpu, cuda, mps, xpu" in refusal(lambda: hardware.use_device("gpu"))
 
 
 # --- the precision
@@ -97,3 +117,12 @@ def test_the_names_of_the_abilities_are_those_that_torch_uses() -> None:
     if "avx2" not in torch.cpu.get_capabilities():
         pytest.skip("not an x86 processor")
     assert {"avx512_bf16", "amx_bf16"} <= torch.cpu.get_capabilities().keys()
+
+
+def test_apples_gpu_computes_in_float32_and_intels_as_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert hardware.best_precision(torch.device("mps")) == "float32"
+    for able, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.xpu, "is_bf16_supported", lambda able=able, **_: able)
+        assert hardware.best_precision(torch.device("xpu")) == precision

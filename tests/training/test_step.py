@@ -140,7 +140,7 @@ def test_what_is_on_auto_can_be_switched_off() -> None:
 
 
 def test_cuda_graphs_without_a_gpu_are_refused() -> None:
-    assert "need a GPU" in refusal(lambda: Execution(graphs="on").resolved(CPU))
+    assert "CUDA graphs need" in refusal(lambda: Execution(graphs="on").resolved(CPU))
 
 
 def test_memory_that_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """`python -m vaelib app`: the explorer as a page of its own."""
 
-from vaelib.config import PRESETS
+from vaelib.config import DEVICES, PRESETS
 from vaelib.support.command_line import OneLineParser
 
 SUMMARY = "Open the explorer as a page in the browser, on this machine alone"
@@ -15,6 +15,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--name", default="", help="name of the data set (default: that of its folder)")
     add("--port", type=int, default=8866, help="of this machine (default: %(default)s)")
     add("--no-browser", action="store_true", help="only print the address")
+    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 
 def run(data: str, preset: str, name: str, port: int, no_browser: bool) -> None:

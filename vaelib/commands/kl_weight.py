@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vaelib.config import PRESETS, Experiment
+from vaelib.config import DEVICES, PRESETS, Experiment
 from vaelib.support.command_line import OneLineParser, exit_interrupted
 from vaelib.support.errors import InputError
 
@@ -31,6 +31,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--batch-size", type=int, default=default, help=f"images per step (default: {default})")
     default = Experiment().latent
     add("--latent", type=int, default=default, help=f"size of z (default: {default})")
+    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 
 def run(data: str, name: str, images: int, batch_size: int, latent: int) -> None:

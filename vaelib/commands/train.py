@@ -4,7 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from vaelib.config import PRESETS, Experiment, KLReading, Norm, Precision, Weighting, at_preset
+from vaelib.config import (
+    DEVICES,
+    PRESETS,
+    Experiment,
+    KLReading,
+    Norm,
+    Precision,
+    Weighting,
+    at_preset,
+)
 from vaelib.support import paths
 from vaelib.support.command_line import OneLineParser, exit_interrupted
 from vaelib.support.errors import InputError
@@ -54,6 +63,7 @@ def add_options(parser: OneLineParser) -> None:
         add(_option(name), choices=choices, default="auto", help=f"{meaning} (default: auto)")
     add("--deterministic", action="store_true", help="the same bits again on a GPU, more slowly")
     add("--threads", type=int, default=0, help="cores to use (default: all)")
+    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 
 def _option(name: str) -> str:
@@ -62,7 +72,7 @@ def _option(name: str) -> str:
 
 def run(**options: Any) -> None:
     from vaelib import data
-    from vaelib.training import hardware
+    from vaelib.training import hardware, speed
     from vaelib.training.run_one import train_or_load
     from vaelib.training.step import Execution
 
@@ -70,7 +80,7 @@ def run(**options: Any) -> None:
     execution = Execution(**{name: options[name] for name in execution_names})
     try:
         device = hardware.pick_device()
-        preset = hardware.choose_preset(options["preset"])
+        preset = speed.choose_preset(options["preset"])
         precision = options["precision"]
         if precision == "auto":
             precision = hardware.best_precision(device)

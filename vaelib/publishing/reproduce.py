@@ -11,7 +11,7 @@ import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
-from vaelib.config import SEVEN
+from vaelib.config import PRESETS, SEVEN
 from vaelib.publishing import notebooks
 from vaelib.publishing.html import export_html
 from vaelib.publishing.notebooks import Parameters
@@ -19,6 +19,7 @@ from vaelib.publishing.pdf import export_pdf
 from vaelib.study import Study, open_study
 from vaelib.support import files, paths
 from vaelib.support.errors import InputError
+from vaelib.training import speed
 
 NOTEBOOKS = (
     "01_data",
@@ -131,7 +132,7 @@ def run_notebooks(study: Study, data: str, name: str, build: Path, cluster: str)
 
 
 def _plan(study: Study) -> str:
-    """Three lines: the faces, the budgets, and how many models are left to train."""
+    """Three lines: the faces, the budgets, and what is left to train."""
     faces, seeds = study.faces, len(study.budgets)
     budgets = " and ".join(f"{budget:,}" for budget in study.budgets)
     return (
@@ -140,5 +141,26 @@ def _plan(study: Study) -> str:
         f"preset   {study.preset}: {len(SEVEN)} models, {seeds} seed{'s' if seeds > 1 else ''},"
         f" {budgets} images per model\n"
         f"train    {len(study.untrained())} of {len(study.all_experiments())} models,"
-        " side studies included"
+        f" side studies included{_duration(study)}"
     )
+
+
+def _duration(study: Study) -> str:
+    """About how long the training will take, and what takes less; nothing where all is trained."""
+    untrained = study.untrained().values()
+    if not untrained:
+        return ""
+    rate = speed.images_per_second(study.preset)
+    seconds = sum(experiment.budget for experiment in untrained) / rate
+    words = f": about {_in_words(seconds)} at {rate:,.0f} images/s"
+    if study.preset == "full":
+        quick = len(SEVEN) * sum(PRESETS["quick"].budgets) / rate
+        words += f"; --preset quick takes {_in_words(quick)}"
+    return words
+
+
+def _in_words(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    if minutes > 120:
+        return f"{seconds / 3600:.0f} hours"
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"

@@ -7,8 +7,6 @@ package, what it makes in the folder that it is called from, and its caches in t
 import os
 from pathlib import Path
 
-import platformdirs
-
 PACKAGE = Path(__file__).resolve().parents[1]  # vaelib itself
 IS_CHECKOUT = (PACKAGE.parent / "pyproject.toml").exists()
 ROOT = PACKAGE.parent if IS_CHECKOUT else Path.cwd()  # figures, reports and models go below it
@@ -20,7 +18,12 @@ REPORT = _given / "report"  # template, filters and bibliography of the paper
 CELEBA = ROOT / "data" / "celeba"  # where `--data auto` looks for a copy of CelebA
 
 # Caches and trained models may live on another disk; the tests keep theirs in a temporary folder.
-_cache = ROOT / "data" / "cache" if IS_CHECKOUT else platformdirs.user_cache_path("vaelib", False)
+if IS_CHECKOUT:
+    _cache = ROOT / "data" / "cache"
+else:
+    import platformdirs  # only here: a checkout trains where there is nothing but torch and numpy
+
+    _cache = platformdirs.user_cache_path("vaelib", appauthor=False)
 CACHE = Path(os.environ.get("VAELIB_CACHE", _cache)).absolute()
 RUNS = Path(os.environ.get("VAELIB_RUNS", ROOT / "runs")).absolute()
 

@@ -34,7 +34,8 @@ def _git(*arguments: str) -> str:
 
 def environment(device: torch.device) -> dict[str, str | int]:
     """Versions and machine, as they are written beside every trained model."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    accelerator = {"cuda": torch.cuda, "xpu": torch.xpu}.get(device.type)
+    name = accelerator.get_device_name(device) if accelerator else processor()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

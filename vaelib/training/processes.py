@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import psutil
 import torch
 from filelock import FileLock, Timeout
 
@@ -28,6 +29,7 @@ from vaelib.support import progress
 from vaelib.support.errors import InputError
 from vaelib.support.interrupts import on_first_interrupt
 from vaelib.support.progress_bars import Message
+from vaelib.training import hardware
 from vaelib.training.run_one import train_or_load
 from vaelib.training.runs import is_finished
 from vaelib.training.step import Execution
@@ -73,7 +75,7 @@ def train(experiments: Experiments, faces: FaceSet, setup: Setup, jobs: int | No
     """
     import joblib
 
-    gpus = torch.cuda.device_count()
+    gpus = torch.accelerator.device_count() if hardware.pick_device().type != "cpu" else 0
     at_once = jobs or gpus or joblib.cpu_count()
     failures: Failures = {}
     for labels in [list(experiments)] if gpus else rounds(experiments, at_once):
@@ -202,7 +204,7 @@ def _train_in_worker(
     _end_with(caller)
 
     def is_stopped() -> bool:
-        return setup.stop_file.exists() or os.getppid() != caller
+        return setup.stop_file.exists() or _is_gone(caller)
 
     def report(message: Message) -> None:
         if is_stopped():
@@ -214,8 +216,9 @@ def _train_in_worker(
         try:
             if is_stopped():
                 return label, None
-            if torch.cuda.is_available():
-                torch.cuda.set_device(_worker_number()[0] % torch.cuda.device_count())
+            if hardware.pick_device().type != "cpu":
+                gpus = torch.accelerator.device_count()
+                torch.accelerator.set_device_index(_worker_number()[0] % gpus)
             faces = open_faces(faces_folder, faces_name)
             return label, attempt(label, experiment, faces, setup, report)
         except KeyboardInterrupt:
@@ -224,12 +227,17 @@ def _train_in_worker(
             return label, error
 
 
+def _is_gone(caller: int) -> bool:
+    """Whether the process that started this one has ended: Windows keeps its number as ours."""
+    return os.getppid() != caller or not psutil.pid_exists(caller)
+
+
 @functools.cache
 def _end_with(caller: int) -> None:
     """End this process when its caller was killed, as soon as the present job has ended."""
 
     def watch() -> None:
-        while os.getppid() == caller:
+        while not _is_gone(caller):
             time.sleep(1)
         with _working:
             os._exit(1)  # nobody is left to wait for an answer

@@ -41,7 +41,10 @@ ShardResult = tuple[tuple[Tensor | None, ...], Tensor]
 
 @dataclass(frozen=True)
 class Execution:
-    """How steps are executed. "auto" was measured on a CPU; on a GPU it is what should pay."""
+    """How steps are executed. "auto" was measured on a CPU; on a GPU it is what should pay.
+
+    Of CUDA: what it does for other accelerators nobody has tried, so that they do without.
+    """
 
     compile: Choice = "auto"  # torch.compile of the convolutions; auto: on a GPU
     graphs: Choice = "auto"  # the whole step as one CUDA graph; auto: on a GPU
@@ -57,19 +60,21 @@ class Execution:
         """
         if self.threads < 0:
             raise InputError(f"threads is {self.threads}; it must be 0 (all cores) or more")
-        gpu = device.type == "cuda"
+        cpu, gpu = device.type == "cpu", device.type == "cuda"
         if self.graphs == "on" and not gpu:
-            raise InputError(f"graphs is 'on', but CUDA graphs need a GPU and this is a {device}")
-        if self.keep_memory == "on" and (gpu or not can_keep_memory()):
+            raise InputError(
+                f"graphs is 'on', but CUDA graphs need NVIDIA's or AMD's GPU and this is {device}"
+            )
+        if self.keep_memory == "on" and not (cpu and can_keep_memory()):
             raise InputError("keep_memory is 'on', but only a CPU with glibc can keep it")
         on_gpu: Choice = "on" if gpu else "off"
-        on_cpu: Choice = "on" if not gpu and can_keep_memory() else "off"
+        on_cpu: Choice = "on" if cpu and can_keep_memory() else "off"
         return Execution(
             compile=on_gpu if self.compile == "auto" else self.compile,
             graphs=on_gpu if self.graphs == "auto" else self.graphs,
             channels_last=on_gpu if self.channels_last == "auto" else self.channels_last,
             keep_memory=on_cpu if self.keep_memory == "auto" else self.keep_memory,
-            deterministic=self.deterministic or not gpu,
+            deterministic=self.deterministic or cpu,
             threads=self.threads or torch.get_num_threads(),
         )
 
