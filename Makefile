@@ -36,8 +36,8 @@ bench: .venv/ready  ## what is fast, against whom; into benchmarks/results
 	$(BIN)/python -m benchmarks.faces
 	$(BIN)/python -m benchmarks.explore
 
-lab: .venv/ready  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
+lab: .venv/ready  ## JupyterLab on the notebooks; without a home of one's own, in a temporary one
+	[ -w "$$HOME" ] || HOME=$$(mktemp -d) && export HOME && $(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_data.ipynb
 
 app: .venv/ready  ## the explorer as a page, on this machine alone; options in ARGS
 	$(BIN)/python -m vaelib app $(ARGS)

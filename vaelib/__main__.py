@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from vaelib.commands import app, celeba, inspect, kl_weight, report, ship, train
 from vaelib.support.command_line import OneLineParser, exit_interrupted, exit_with
 from vaelib.support.errors import InputError
+from vaelib.support.home import usable_home
 
 PROGRAM = "python -m vaelib"
 
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
             from vaelib.training import hardware  # only here: it loads torch
 
             hardware.use_device(device)
-        command.run(**options)
+        with usable_home():
+            command.run(**options)
     except InputError as error:
         exit_with(error)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tests.browser import CHROMIUM, WAIT, started_chromium
+from tests.browser import CHROMIUM, WAIT, free_port, served, started_chromium
 from vaelib.explore.app import TITLE, as_page
 
 pytestmark = pytest.mark.browser  # no browser, but the server that the browser's tests start
@@ -96,6 +96,25 @@ def test_the_kernel_of_a_closed_page_ends_within_a_minute(app: str) -> None:
     while started & kernels(app) and time.monotonic() < deadline:
         time.sleep(1)
     assert not started & kernels(app)
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
+def test_the_page_works_below_a_path_as_other_servers_pass_it_on(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    options = ["--data=synthetic", "--preset=smoke", "--base-url", "/user/me/proxy"]
+    command = ["vaelib", "app", "--no-browser", "--port", str(free_port()), *options]
+    with served(command, environment, tmp_path) as address, started_chromium() as browser:
+        assert urlsplit(address).path == "/user/me/proxy/"
+        page = browser.new_page()
+        missing: list[str] = []
+        page.on("response", lambda r: missing.append(r.url) if r.status >= 400 else None)
+        page.goto(address, timeout=WAIT)
+        faces = page.get_by_role("group", name="faces drawn from noise")
+        faces.wait_for(timeout=WAIT)
+        faces.locator("button").first.click()
+        page.get_by_text("Kept as kept 1").wait_for(timeout=WAIT)
+        assert not missing
 
 
 def test_what_is_for_readers_of_the_notebook_is_not_on_the_page(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ def add_options(parser: OneLineParser) -> None:
     add("--preset", default="auto", help=f"auto, {', '.join(PRESETS)} (default: %(default)s)")
     add("--name", default="", help="name of the data set (default: that of its folder)")
     add("--port", type=int, default=8866, help="of this machine (default: %(default)s)")
+    add("--base-url", default="/", help="path behind another server (default: %(default)s)")
     add("--no-browser", action="store_true", help="only print the address")
     add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 
-def run(data: str, preset: str, name: str, port: int, no_browser: bool) -> None:
+def run(data: str, preset: str, name: str, port: int, base_url: str, no_browser: bool) -> None:
     from vaelib.explore import app
 
-    app.serve(data, preset, name, port, browser=not no_browser)
+    app.serve(data, preset, name, port, not no_browser, base_url)

@@ -7,6 +7,7 @@ have the token of its address. It asks nothing of any other server.
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from traitlets.config import Config
@@ -34,12 +35,13 @@ class Page(Voila):  # type: ignore[misc]
         self.template_paths.insert(0, str(TEMPLATE))
 
 
-def settings(port: int, browser: bool) -> Config:
+def settings(port: int, browser: bool, base_url: str) -> Config:
     """Voila's settings: this machine only, a token, and no file besides the page."""
     config = Config()
     config.Voila.ip = "127.0.0.1"
     config.Voila.port = port
     config.Voila.open_browser = browser
+    config.Voila.base_url = f"/{base_url.strip('/')}/".replace("//", "/")
     config.Voila.auto_token = True
     config.VoilaConfiguration.file_allowlist = []
     config.VoilaConfiguration.template = "lab"
@@ -63,16 +65,24 @@ def as_page(notebook: Path) -> None:
     nbformat.write(node, notebook)
 
 
-def serve(data: str, preset: str, name: str, port: int, browser: bool) -> None:
-    """Serve the page until Ctrl-C. Raises InputError for a port that cannot be used."""
+def serve(data: str, preset: str, name: str, port: int, browser: bool, base_url: str) -> None:
+    """Serve the page until Ctrl-C.
+
+    base_url: the path that it is served at, where a server before this one passes it on unchanged.
+    Raises InputError for a port or a path that cannot be used.
+    """
     if not 1024 <= port <= 65535:
         raise InputError(f"port is {port}; it must lie between 1024 and 65535")
+    if quote(base_url, safe="/%~@:+,;=!$&'()*") != base_url:
+        raise InputError(
+            f"base-url is {base_url!r}; give the path of an address, such as /user/me/"
+        )
     parameters: Parameters = {"data": absolute_data(data), "preset": preset, "name": name}
     with tempfile.TemporaryDirectory(prefix="vaelib-app-") as folder:
         notebook = Path(folder) / NOTEBOOK
         copy_with_parameters(paths.NOTEBOOKS / NOTEBOOK, notebook, parameters)
         as_page(notebook)
-        config = settings(port, browser)
+        config = settings(port, browser, base_url)
         config.Voila.connection_dir_root = folder
         transport = kernels.transport(Path(folder), "x" * LONGEST_SOCKET)
         config.ConnectionFileMixin.transport = transport
