@@ -49,6 +49,15 @@ lock: .venv/ready  ## requirements.txt again, for every platform, from pyproject
 clean:  ## remove what can be made again, but neither data nor trained models
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
+# With TORCH=cpu, PyTorch's own builds for processors: without gigabytes that only NVIDIA's GPUs use.
+TORCH ?= default
+INSTALL_default = $(BIN)/python -m pip install --quiet --requirement requirements.txt
+INSTALL_cpu = grep -vE '^(cuda-|nvidia-|triton==)' requirements.txt > .venv/requirements.txt && \
+	$(BIN)/python -m pip install --quiet --requirement .venv/requirements.txt \
+	  --extra-index-url https://download.pytorch.org/whl/cpu && \
+	$(BIN)/python -c "import torch; assert torch.version.cuda is None, torch.__version__"
+INSTALL = $(or $(INSTALL_$(TORCH)),$(error TORCH is $(TORCH); it must be cpu, or left out))
+
 # An environment that was moved or copied runs what it was made for: it is made again.
 ifneq "$(shell cat .venv/ready 2>/dev/null)" "$(CURDIR)"
 .PHONY: .venv/ready
@@ -57,6 +66,6 @@ endif
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 	  { echo "error: Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(INSTALL)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	echo "$(CURDIR)" > $@
