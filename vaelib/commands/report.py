@@ -13,7 +13,7 @@ interpreter, then typesets the PDF. Exit code 1 if a notebook or the PDF failed.
 
 --data: auto is the copy of CelebA under data/celeba if there is one, else procedural faces;
 synthetic is procedural faces; or the path of a copy of CelebA or of any photos.
---preset: auto is full on a GPU, else quick."""
+--preset: auto is full on an accelerator that trains it within hours, else quick."""
 EXAMPLE = "report --data PATH --preset quick --name my-faces"
 
 
