@@ -118,7 +118,7 @@ class Study:
 
     def training_record(self) -> dict[str, Any]:
         """What it took to train everything that the notebooks use, see `runs.training_record`."""
-        return training_record(launch.run(self.all_experiments(), self.faces).values())
+        return training_record(launch.run(self.all_experiments(), self.faces))
 
     # --- measures and verdicts
 

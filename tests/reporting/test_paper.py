@@ -69,3 +69,9 @@ def test_the_command_makes_the_same_report_again() -> None:
 
 def test_a_day_is_written_in_words() -> None:
     assert paper.day_in_words("2026-11-05") == "5 November 2026"
+
+
+def test_models_that_diverged_are_named() -> None:
+    assert paper.divergence({"diverged": []}).startswith("The loss of each ended below")
+    words = paper.divergence({"diverged": ["lam-1e-3", "centred"]})
+    assert words.startswith("The loss of lam-1e-3, centred ended above")

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,10 +40,11 @@ def test_a_run_folder_explains_itself(trained: Run, flat_faces: FaceSet) -> None
 
 
 def test_what_training_took_is_recorded(trained: Run) -> None:
-    record = runs.training_record([trained, trained])
+    record = runs.training_record({"one": trained, "other": trained})
     assert record["models"] == 2
     assert record["images"] == 2 * SMALL.budget
     assert record["seconds"] == round(2 * trained.history[-1].seconds)
+    assert record["diverged"] == []
     assert record["torch"] == [torch.__version__]
     finished = (trained.folder / runs.FINISHED).stat().st_mtime
     assert record["date"] == datetime.fromtimestamp(finished, UTC).date().isoformat()
@@ -142,3 +145,13 @@ def test_another_recipe_is_another_run(
     before = runs.run_folder(SMALL, flat_faces, tmp_path)
     monkeypatch.setattr(runs, "RECIPE", runs.RECIPE + 1)
     assert runs.run_folder(SMALL, flat_faces, tmp_path) != before
+
+
+def test_a_training_that_diverges_says_so_while_it_runs_and_in_the_record(
+    flat_faces: FaceSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diverging = replace(SMALL, learning_rate=10.0)
+    run = train_or_load(diverging, flat_faces, "wild", runs=tmp_path)
+    assert run.has_diverged
+    assert re.search(r"loss \S+, diverging: it was \S+ at first", capsys.readouterr().err)
+    assert runs.training_record({"wild": run})["diverged"] == ["wild"]

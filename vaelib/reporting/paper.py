@@ -99,6 +99,16 @@ def what_the_classifier_learnt(classifier: Record) -> str:
     )
 
 
+def divergence(training: Record) -> str:
+    """Which models did not learn at all."""
+    if not training["diverged"]:
+        return "The loss of each ended below that of its first weights."
+    return (
+        f"The loss of {', '.join(training['diverged'])} ended above that of the first weights:"
+        " training diverged, and what is measured of these models says nothing about the claims."
+    )
+
+
 def between(interval: Sequence[float]) -> str:
     """The bounds of an interval of a small number, as formulas."""
     _, low, high = interval

@@ -66,8 +66,7 @@ def fit(
                     f"stopped after {state.images_seen:,} images, which are kept: "
                     "the same command goes on from there"
                 )
-            loss = state.history[-1].loss
-            watch(state.images_seen, f"epoch {batch.epoch}, loss {loss:.4f}")
+            watch(state.images_seen, f"epoch {batch.epoch}, {recorder.loss_in_words()}")
 
 
 class HistoryRecorder:
@@ -134,6 +133,13 @@ class HistoryRecorder:
             self._append(epoch, "validation", self._validation_loss(), rate)
         state.stage_losses = []
         self.started = time.perf_counter() - state.seconds  # without the evaluation
+
+    def loss_in_words(self) -> str:
+        """The loss of validation faces, and whether it is larger than before the first step."""
+        first, last = self.state.history[0].loss, self.state.history[-1].loss
+        if last > first:
+            return f"loss {last:.4g}, diverging: it was {first:.4g} at first"
+        return f"loss {last:.4f}"
 
     def _validation_loss(self) -> MeanLoss:
         return held_out_loss(self.state.model, self.validation, self.experiment)

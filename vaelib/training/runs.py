@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -70,6 +70,12 @@ class Run:
         model.load_state_dict(safetensors.torch.load_file(self.folder / MODEL))
         return accelerate(model).to(hardware.pick_device()).eval().requires_grad_(False)
 
+    @property
+    def has_diverged(self) -> bool:
+        """Whether validation faces have a larger loss at the end than before the first step."""
+        losses = [row.loss for row in self.curve("validation")]
+        return len(losses) > 1 and losses[-1] > losses[0]
+
     def curve(self, split: str) -> list[HistoryRow]:
         """The history of one split, in the order of training."""
         return [row for row in self.history if row.split == split]
@@ -97,13 +103,13 @@ def same_weights(first: Run, second: Run) -> bool:
     )
 
 
-def training_record(runs: Iterable[Run]) -> dict[str, Any]:
+def training_record(runs_by_label: Mapping[str, Run]) -> dict[str, Any]:
     """What it took to train these runs, as numbers.json keeps it.
 
-    models, images and seconds, all together; the date of the last; the processors, versions and
-    commits, each once.
+    models, images and seconds, all together; the labels of those that diverged; the date of the
+    last; the processors, versions and commits, each once.
     """
-    runs = list(runs)
+    runs = list(runs_by_label.values())
     environments = [json.loads((run.folder / ENVIRONMENT).read_text("utf-8")) for run in runs]
     last = max((run.folder / FINISHED).stat().st_mtime for run in runs)
     kinds = ("device", "python", "torch", "system", "commit")
@@ -111,6 +117,7 @@ def training_record(runs: Iterable[Run]) -> dict[str, Any]:
         "models": len(runs),
         "images": sum(run.experiment.budget for run in runs),
         "seconds": round(sum(run.history[-1].seconds for run in runs)),
+        "diverged": [label for label, run in runs_by_label.items() if run.has_diverged],
         "date": datetime.fromtimestamp(last, UTC).date().isoformat(),
         **{kind: sorted({environment[kind] for environment in environments}) for kind in kinds},
     }
