@@ -20,8 +20,11 @@ import torch
 
 from vaelib import data
 from vaelib.config import BASE, SEVEN
+from vaelib.explore import encoding
 from vaelib.explore.generate import Generate
 from vaelib.explore.interpolate import Interpolate
+from vaelib.explore.latent_map import LatentMap
+from vaelib.explore.own_photo import OwnPhoto
 from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.explore.state import ExplorerState
 from vaelib.explore.traverse import Traverse
@@ -57,6 +60,8 @@ def milliseconds(move: Callable[[int], None], rounds: int) -> dict[str, float]:
 def measure(state: ExplorerState, rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds of each slider."""
     generate, interpolate, traverse = Generate(state), Interpolate(state), Traverse(state)
+    latent_map, own_photo = LatentMap(state), OwnPhoto(state)
+    own_photo.open(encoding.grid(state.faces.images[:12], 4))
 
     def move_temperature(step: int) -> None:
         generate.temperature.value = 0.5 + (step % 50) / 100
@@ -67,6 +72,12 @@ def measure(state: ExplorerState, rounds: int) -> dict[str, dict[str, float]]:
     def move_direction(step: int) -> None:
         traverse.sliders[0].value = (step % 59) / 30
 
+    def move_place(step: int) -> None:
+        latent_map.map.place = [0.01 * (step % 50), 0.0]
+
+    def move_frame(step: int) -> None:
+        own_photo.zoom.value = 1.5 + (step % 50) / 50
+
     seven_models = milliseconds(move_share, rounds)
     interpolate.model.value = BASE
     return {
@@ -74,6 +85,8 @@ def measure(state: ExplorerState, rounds: int) -> dict[str, dict[str, float]]:
         "seven_models": seven_models,
         "traverse": milliseconds(move_direction, rounds),
         "grid_of_24": milliseconds(move_temperature, rounds),
+        "map": milliseconds(move_place, rounds),
+        "photo_in_seven_models": milliseconds(move_frame, rounds),
     }
 
 
