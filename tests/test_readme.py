@@ -120,3 +120,10 @@ def test_what_a_page_says_is_in_a_module_is_there() -> None:
         if not hasattr(importlib.import_module(f"vaelib.{module.replace('/', '.')}"), name)
     ]
     assert not missing
+
+
+def test_the_readme_has_the_times_of_the_explorer_as_they_were_taken() -> None:
+    results = paths.ROOT / "benchmarks" / "results" / "explore.json"
+    timings = json.loads(results.read_text(encoding="utf-8"))["milliseconds"]
+    one, seven = (timings[name]["median"] for name in ("one_model", "seven_models"))
+    assert f"takes {one:.0f} ms with one model and {seven:.0f} ms with all seven" in README

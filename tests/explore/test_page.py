@@ -232,9 +232,12 @@ def test_a_face_that_is_clicked_is_kept_and_can_be_sent_to_an_end(opened: Opened
     kept.get_by_role("button", name="From", exact=True).click()
     opened.see("λ = 10⁻⁵ drew kept 1 and uses its z")
     opened.move("Position on the path", 0)
-    opened.page.wait_for_timeout(1_000)
-    at_the_end = opened.drawn("faces at this position")[list(SEVEN).index(BASE)]
-    assert np.abs(pixels(at_the_end) - pixels(clicked)).max() <= 1
+
+    def is_the_face_at_the_end() -> bool:
+        at_the_end = opened.drawn("faces at this position")[list(SEVEN).index(BASE)]
+        return bool(np.abs(pixels(at_the_end) - pixels(clicked)).max() <= 1)
+
+    wait_until(opened, is_the_face_at_the_end)
 
 
 def test_a_kept_face_is_dragged_to_an_end(opened: Opened) -> None:
