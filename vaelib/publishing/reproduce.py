@@ -54,7 +54,7 @@ def report(
     warnings.filterwarnings("ignore", module="papermill")
     started = time.monotonic()
     data = notebooks.absolute_data(data)
-    out = str(Path(out).absolute()) if out else ""
+    out = notebooks.absolute_path(out) if out else ""
     study = open_study(data, preset, name, out, seed, budget, side_budget)
     if keep_outputs and not paths.IS_CHECKOUT:
         raise InputError(
