@@ -110,7 +110,10 @@ def test_what_was_found_where_is_described_and_printed_when_it_is_prepared(
 def test_companions_of_photos_are_left_aside(tmp_path: Path) -> None:
     photos = {f"images/{name}.png": trees.photo(n, ".png") for n, name in enumerate(FACES)}
     cases = {
-        "masks": {f"parts/{name}.png": trees.mask(n) for n, name in enumerate(FACES)},
+        "masks": {f"parts-mask/{name}.png": trees.mask(n) for n, name in enumerate(FACES)},
+        "pictures of few colours": {
+            f"parts/{name}.png": trees.mask(n) for n, name in enumerate(FACES)
+        },
         "depth maps": {f"depthMaps/{name}.png": trees.depth(n) for n, name in enumerate(FACES)},
         "normal maps": {
             f"a/normals/{name}_n.png": trees.photo(n, ".png") for n, name in enumerate(FACES)
@@ -137,6 +140,15 @@ def test_companions_in_the_folder_of_the_photos_are_left_aside(tmp_path: Path) -
         "64 masks",
         "64 depth maps",
     ]
+
+
+def test_companions_of_several_kinds_in_one_place_are_all_left_aside(tmp_path: Path) -> None:
+    tree = {f"{name}.jpg": trees.photo(n) for n, name in enumerate(FACES)}
+    tree |= {f"{name}.png": trees.mask(n) for n, name in enumerate(FACES)}
+    tree |= {f"{name}_seg.png": trees.mask(n) for n, name in enumerate(FACES)}
+    folder = trees.written(tmp_path, tree)
+    assert photos_of(folder) == [f"{name}.jpg" for name in FACES]
+    assert len(aside_of(folder)) == 2
 
 
 def test_faces_that_wear_masks_are_photos(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_utkfaces_names_say_age_and_sex(folder: str) -> None:
     ]
     found = conventions.attributes_in([folder + name for name in names])
     assert found is not None
-    assert (found.convention, found.names) == ("UTKFace", ("Male", "Young"))
+    assert (found.convention, found.names) == ("file names as in UTKFace", ("Male", "Young"))
     assert found.table.tolist() == [[False, True], [True, False], [True, True]]
 
 
@@ -74,7 +74,7 @@ def test_photos_whose_names_are_wrong_are_left_aside_and_named(tmp_path: Path) -
     source = layouts.find(str(trees.written(tmp_path, trees.photos(names))))
     assert source.count == 80
     assert source.aside == (
-        "2 photos whose names lack what those of UTKFace say (53__0_20170116184028385.jpg, "
+        "2 photos without age or sex in their names (53__0_20170116184028385.jpg, "
         "61_3_20170109150557335.jpg): correct the names",
     )
 
@@ -103,7 +103,7 @@ def test_a_list_of_attributes_comes_before_names(tmp_path: Path) -> None:
 
 def test_where_attributes_come_from_is_described(tmp_path: Path) -> None:
     source = layouts.find(str(trees.written(tmp_path, trees.photos(utkface(64)))))
-    assert "  attributes  Male, Young, from the names of UTKFace" in inspect.describe(source)
+    assert "  attributes  Male, Young, from file names as in UTKFace" in inspect.describe(source)
 
 
 # --- persons

@@ -22,9 +22,9 @@ PHOTO_SUFFIXES = (
 )
 CELEBA_PHOTOS = "img_align_celeba"
 
-UNPACK = "unpack them, and give the folder that holds the photos"
-CONVERT = "convert them to .jpg or .png"
-SAVE = "save their pictures as .png files"
+UNPACK = "unpack, and give the folder that holds the photos"
+CONVERT = "convert to .jpg or .png"
+SAVE = "save the pictures in it as .png files"
 OTHER_SUFFIXES = {
     **dict.fromkeys((".zip", ".tgz", ".tar", ".gz", ".bz2", ".xz", ".7z", ".rar"), UNPACK),
     **dict.fromkeys((".gif", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".ppm", ".pgm"), CONVERT),
@@ -42,6 +42,8 @@ COMPANIONS = {
 }
 KINDS = {word: kind for kind, words in COMPANIONS.items() for word in words.split()}
 AT_THE_END = re.compile(rf"[-_. ]({'|'.join(KINDS)})$")
+
+FEW_COLOURED = "pictures of few colours"  # masks most likely, or drawings
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")  # a mask kept in any other format would be blurred
 MASK_COLOURS = 40  # at most, in a mask: CelebAMask-HQ's has 2, all its parts together 19
@@ -84,9 +86,8 @@ def sort_out(store: Folder | Zip) -> Contents:
 
 
 def suffix_of(entry: str) -> str:
-    """The ending of a file's name, in lower case and with its dot."""
-    _, dot, ending = entry.rpartition("/")[2].rpartition(".")
-    return f"{dot}{ending}".lower()
+    """The ending of a file's name from its last dot on, in lower case."""
+    return entry[entry.rfind(".") :].lower()
 
 
 def not_read(store: Folder | Zip, opened: str = "") -> list[str]:
@@ -96,7 +97,11 @@ def not_read(store: Folder | Zip, opened: str = "") -> list[str]:
     """
     found = defaultdict(list)
     for entry in store.entries:
-        suffix = suffix_of(re.sub(r"\.\d{3}$", "", entry))  # of the parts of an archive, too
+        suffix = suffix_of(entry)
+        if suffix in PHOTO_SUFFIXES:
+            continue
+        if suffix[1:].isdigit():  # of a part of an archive, such as photos.7z.001
+            suffix = suffix_of(entry[: -len(suffix)])
         if suffix in OTHER_SUFFIXES and entry != opened:
             found[suffix].append(entry)
     return [
@@ -116,18 +121,15 @@ def _without_companions(store: Folder | Zip, pictures: list[str]) -> tuple[list[
     looked_at = [group for group in groups if group.kind or group.suffix in LOSSLESS]
     if len(groups) == 1 or not looked_at:
         return pictures, []
-    masks = [group for group in looked_at if _few_colours(store, group)]
-    others = [group for group in groups if group not in masks]
+    few_coloured = [group for group in looked_at if _few_colours(store, group)]
+    others = [group for group in groups if group not in few_coloured]
     stems = {_stem(entry) for group in others if not group.kind for entry in group.entries}
-    companions = [group for group in others if group.kind and _belong_to(group, stems)]
     if not stems:
         return pictures, []
-    left_aside = {
-        **{group.place + group.suffix: (group, group.kind or "masks") for group in masks},
-        **{group.place + group.suffix + group.kind: (group, group.kind) for group in companions},
-    }
-    entries = {entry for group, _ in left_aside.values() for entry in group.entries}
-    words = [describe(store, group, kind) for group, kind in left_aside.values()]
+    named = [group for group in others if group.kind and _belong_to(group, stems)]
+    left_aside = few_coloured + named
+    entries = {entry for group in left_aside for entry in group.entries}
+    words = [describe(store, group, group.kind or FEW_COLOURED) for group in left_aside]
     return [picture for picture in pictures if picture not in entries], words
 
 
@@ -173,8 +175,10 @@ def _kind_of(folder: str) -> str:
 
 def _kind_of_file(name: str) -> str:
     """What a file holds by the last word of its name: 0001_mask.png is of the masks."""
-    stem = name.rpartition(".")[0].lower()
-    word = AT_THE_END.search(stem) if stem.endswith(tuple(KINDS)) else None
+    stem = name[: name.rfind(".")]
+    if stem[-1:].isdigit():  # as nearly all
+        return ""
+    word = AT_THE_END.search(stem.lower())
     return KINDS[word[1]] if word else ""
 
 

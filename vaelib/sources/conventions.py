@@ -16,7 +16,11 @@ from vaelib.sources import annotations
 UTKFACE = re.compile(r"(?:.*/)?(?P<age>\d{1,3})_(?P<sex>[01])_(?:[0-4]_)?\d{14,20}\D[^/]*")
 AGEDB = re.compile(r"(?:.*/)?\d+_(?P<person>[^/_]+)_(?P<age>\d{1,3})_(?P<sex>[mf])\.\w+")
 MORPH = re.compile(r"(?:.*/)?(?P<person>\d{4,6})_\d+(?P<sex>[MF])(?P<age>\d{2})\.\w+")
-BY_FILE = {"UTKFace": UTKFACE, "AgeDB": AGEDB, "MORPH": MORPH}
+BY_FILE = {
+    "file names as in UTKFace": UTKFACE,
+    "file names as in AgeDB": AGEDB,
+    "file names as in MORPH": MORPH,
+}
 MALE = {"0": True, "m": True, "M": True, "1": False, "f": False, "F": False}
 YOUNG = 40  # who is younger has the attribute Young; CelebA's own has no such limit
 
@@ -36,7 +40,7 @@ TRIED = 20  # photos that are looked at first
 class AttributesInNames(NamedTuple):
     """Attributes bool (N, A) of the files whose names have them, and the names of the A."""
 
-    convention: str
+    convention: str  # in words
     files: tuple[str, ...]
     table: NDArray[np.bool_]
     names: tuple[str, ...]
@@ -52,7 +56,9 @@ def attributes_in(files: Sequence[str]) -> AttributesInNames | None:
         return None
     sexes = [_sex_of_folder(file) for file in files]
     if {*sexes} == {True, False}:
-        return _attributes("folders", tuple(files), [[bool(sex)] for sex in sexes], ["Male"])
+        return _attributes(
+            "the names of folders", tuple(files), [[bool(sex)] for sex in sexes], ["Male"]
+        )
     return None
 
 

@@ -69,7 +69,7 @@ def _describe_photos(source: Source) -> list[tuple[str, str]]:
 def _attributes_in_words(source: Source, names: Sequence[str]) -> str:
     """How many attributes there are; which ones where they are read from names."""
     if source.in_names:
-        return f"{', '.join(names)}, from the names of {source.in_names.convention}"
+        return f"{', '.join(names)}, from {source.in_names.convention}"
     return str(len(names) or "none")
 
 

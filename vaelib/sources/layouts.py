@@ -172,8 +172,8 @@ def _with_attributes_in_names(source: Source) -> Source:
     aside = source.aside
     if lacking:
         aside += (
-            f"{len(lacking):,} photos whose names lack what those of {in_names.convention} say "
-            f"({first_names(lacking)}): correct the names",
+            f"{len(lacking):,} photos without age or sex in their names ({first_names(lacking)}): "
+            "correct the names",
         )
     return replace(source, in_names=in_names, files=in_names.files, aside=aside)
 
