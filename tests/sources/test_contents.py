@@ -104,6 +104,14 @@ def test_what_was_found_where_is_described_and_printed_when_it_is_prepared(
     assert f"left aside: {masks}\n" in capsys.readouterr().err
 
 
+def test_celebamask_hq_among_other_photos_keeps_its_photos(tmp_path: Path) -> None:
+    tree = {f"CelebAMask-HQ/{name}": file for name, file in trees.celeba_mask_hq().items()}
+    others = {f"others/{number}.jpg": trees.photo(number) for number in range(64)}
+    found = photos_of(trees.written(tmp_path, {**tree, **others}))
+    assert {name.rpartition("/")[0] for name in found} == {"CelebAMask-HQ/CelebA-HQ-img", "others"}
+    assert len(found) == 128
+
+
 # --- other companions of photos
 
 
@@ -204,6 +212,17 @@ def test_files_that_are_not_read_are_named_with_what_to_do(tmp_path: Path) -> No
         f"1 .zip (i.zip): {unpack}",
         f"1 .npy (j.npy): {contents.SAVE}",
     ]
+
+
+def test_a_table_that_may_be_a_list_of_attributes_is_named_where_there_is_none(
+    tmp_path: Path,
+) -> None:
+    tree = trees.photos([f"{name}.jpg" for name in FACES])
+    folder = trees.written(tmp_path, {**tree, "labels.csv": b"any"})
+    assert aside_of(folder) == ("1 .csv (labels.csv): call a list of attributes attributes.csv",)
+    rows = "".join(f"{name},1\n" for name in FACES)
+    (folder / "attributes.csv").write_text(f"file,Bald\n{rows}")
+    assert aside_of(folder) == ()
 
 
 def test_a_second_zip_is_named(tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_a_folder_that_no_notebook_can_name_is_refused_before_anything_is_traine
         assert "rename it, or give a link to it" in capsys.readouterr().err, command
 
 
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_celeba_is_looked_for_whatever_a_folder_is_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("HOME", "TORCH_HOME", "HF_HOME", "KAGGLEHUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr(paths, "CELEBA", tmp_path / "celeba")
+    monkeypatch.setenv("CELEBA", str(folder_with(tmp_path / name, {}, 64)))
+    with pytest.raises(SystemExit):
+        main(["celeba"])
+    printed = capsys.readouterr().out
+    assert f"{ODD_NAMES[name]}: holds 64 photos, which are not CelebA's" in printed
+    assert_printable(printed)
+
+
 def test_an_entry_of_a_zip_is_named_in_one_line_whatever_it_is_called(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
         for number in range(64):

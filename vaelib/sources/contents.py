@@ -169,7 +169,8 @@ def _above(folder: str) -> str:
 
 def _kind_of(folder: str) -> str:
     """What a folder holds by its name: words in it, in CamelCase or with signs between."""
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", folder)
+    name = folder.replace("CelebAMask", "")  # which has photos, too
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
     return next((KINDS[word.lower()] for word in words if word.lower() in KINDS), "")
 
 

@@ -124,7 +124,8 @@ def _in_zip_of(path: Path, folder: Folder, zipped: str, unpacked: int) -> Source
 def _largest_zip(folder: Folder, has_photos: bool) -> str | None:
     """The largest zip of CelebA's in the folder; where it has neither these nor photos, of any."""
     zips = [name for name in folder.entries if name.lower().endswith(".zip")]
-    celebas = [name for name in zips if storage.first_saved_as(name) == f"{CELEBA_PHOTOS}.zip"]
+    as_saved = {name: storage.first_saved_as(name) for name in zips}
+    celebas = [name for name in zips if as_saved[name].endswith(f"{CELEBA_PHOTOS}.zip")]
     candidates = celebas or ([] if has_photos else zips)
     return max(candidates, key=lambda name: folder.entries[name].size, default=None)
 
@@ -160,17 +161,22 @@ def _with_lists(path: Path, store: Folder | Zip, found: Contents, beside: list[F
         partition_list=partition_list,
         aside=tuple(found.aside),
     )
-    return source if celeba or attribute_list else _with_attributes_in_names(source)
+    return source if celeba or attribute_list else _without_list(source)
 
 
-def _with_attributes_in_names(source: Source) -> Source:
-    """The source with what its files' names hold, without photos whose names lack it."""
+def _without_list(source: Source) -> Source:
+    """The source with the attributes that its files' names hold, without photos that lack them."""
     in_names = conventions.attributes_in(source.files)
-    if in_names is None:
-        return source
-    lacking = sorted({*source.files} - {*in_names.files})
     aside = source.aside
-    if lacking:
+    if in_names is None:
+        entries = source.store.entries if source.store else {}
+        if tables := [entry for entry in entries if entry.lower().endswith(".csv")]:
+            aside += (
+                f"{len(tables):,} .csv ({first_names(tables)}): call a list of attributes "
+                "attributes.csv",
+            )
+        return replace(source, aside=aside)
+    if lacking := sorted({*source.files} - {*in_names.files}):
         aside += (
             f"{len(lacking):,} photos without age or sex in their names ({first_names(lacking)}): "
             "correct the names",

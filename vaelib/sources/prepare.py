@@ -108,7 +108,8 @@ def open_or_prepare(source: Source, count: int) -> Prepared:
 def _make_cache(source: Source, count: int, folder: Path) -> None:
     """Prepare the faces aside, then rename. An interrupted preparation is resumed."""
     if folder.exists():
-        print(f"the cache {folder} is damaged; the faces are prepared again", file=sys.stderr)
+        place = printable(str(folder))
+        print(f"the cache {place} is damaged; the faces are prepared again", file=sys.stderr)
         shutil.rmtree(folder)
     part = folder.with_name(f".{folder.name}.part")
     for stale in paths.CACHE.glob(f".{source.name}-*.part"):
