@@ -1,5 +1,6 @@
 """A study binds faces, budgets and seeds together, and trains each model that notebooks use."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -231,6 +232,61 @@ def test_a_study_of_procedural_faces_opens_by_itself(tmp_path: Path) -> None:
     assert study.results.origin.fingerprint == study.faces.fingerprint
     assert study.budgets == (900, 300)
     assert study.results.origin.budget == "900,300;50"
+
+
+# --- names of data sets
+
+
+@pytest.fixture
+def two_folders(photo_folder: Callable[..., Path]) -> tuple[str, str]:
+    """Two folders of the same name with other photos in them."""
+    first = photo_folder(64, "a/archive", size=(24, 29))
+    second = photo_folder(65, "b/archive", size=(24, 29))
+    return str(first), str(second)
+
+
+def test_results_of_other_photos_of_that_name_are_kept(
+    two_folders: tuple[str, str], tmp_path: Path
+) -> None:
+    first, second = two_folders
+    open_mine = partial(open_study, preset="smoke", name="mine", out=str(tmp_path / "out"))
+    study = open_mine(first)
+    study.results.record("data", {"images": 64})
+    assert "give these another --name" in refusal(lambda: open_mine(second))
+    assert study.results.numbers("data") == {"images": 64}
+    assert open_mine(second, name="others").faces.name == "others"
+    assert open_mine(first).faces.fingerprint == study.faces.fingerprint
+
+
+def test_after_photos_were_added_results_are_made_again_once_the_old_are_moved(
+    photo_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = photo_folder(64, "mine", size=(24, 29))
+    open_mine = partial(open_study, str(folder), "smoke", out=str(tmp_path / "out"))
+    results = open_mine().results
+    results.record("data", {"images": 64})
+    (folder / "more.jpg").write_bytes((folder / "000001.jpg").read_bytes())
+    assert "if photos were added or changed, move that folder away" in refusal(open_mine)
+    results.folder.rename(tmp_path / "earlier")
+    assert len(open_mine().faces.images) == 65
+
+
+def test_photos_do_not_take_the_name_of_procedural_faces(
+    photo_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = str(photo_folder(64, "synthetic", size=(24, 29)))
+    message = refusal(lambda: open_study(folder, "smoke", out=str(tmp_path / "out")))
+    assert message == (
+        "'synthetic' is the name of procedural faces; give these photos another --name"
+    )
+
+
+def test_another_preset_draws_other_procedural_faces_under_their_name(tmp_path: Path) -> None:
+    open_theirs = partial(open_study, "synthetic", out=str(tmp_path))
+    results = open_theirs("smoke").results
+    earlier = Results(tmp_path, replace(results.origin, fingerprint="0" * 64, preset="quick"))
+    earlier.record("data", {"images": 20_000})
+    assert open_theirs("smoke").faces.name == "synthetic"
 
 
 @pytest.mark.slow

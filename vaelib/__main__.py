@@ -8,7 +8,12 @@ import os
 from typing import Any, Protocol
 
 from vaelib.commands import app, celeba, inspect, kl_weight, report, ship, train
-from vaelib.support.command_line import OneLineParser, exit_interrupted, exit_with
+from vaelib.support.command_line import (
+    OneLineParser,
+    escape_unknown_letters,
+    exit_interrupted,
+    exit_with,
+)
 from vaelib.support.errors import InputError
 from vaelib.support.home import usable_home
 
@@ -43,6 +48,7 @@ COMMANDS: dict[str, Command] = {
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. Exit code 2 for what cannot be done, 130 after Ctrl-C."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what Apple's GPU lacks: on the CPU
+    escape_unknown_letters()
     options = vars(command_line().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
     device = options.pop("device", "auto")

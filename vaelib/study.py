@@ -226,7 +226,22 @@ def open_study(
     all_budgets = f"{','.join(map(str, budgets))};{side_budget}"
     origin = Origin(faces.name, faces.fingerprint, chosen, seed, all_budgets)
     results = Results(results_root(out, chosen), origin)
+    _check_name(faces, results)
     return Study(faces, chosen, seed, budgets, side_budget, results)
+
+
+def _check_name(faces: FaceSet, results: Results) -> None:
+    """Raise InputError where results would take the place of another data set's.
+
+    Procedural faces keep their name whatever the preset, which decides how many are drawn.
+    """
+    is_theirs = faces.name == "synthetic"
+    if is_theirs and faces.kind != "synthetic":
+        raise InputError(
+            "'synthetic' is the name of procedural faces; give these photos another --name"
+        )
+    if not is_theirs:
+        results.check_owner()
 
 
 def results_root(out: str, preset: str) -> Path:

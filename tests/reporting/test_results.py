@@ -52,6 +52,35 @@ def contents(folder: Path) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*"))
 
 
+# --- whose folder it is
+
+
+def test_a_folder_without_numbers_may_be_used(here: Results) -> None:
+    here.check_owner()
+
+
+def test_results_of_the_same_faces_may_be_made_again_in_any_way(here: Results) -> None:
+    here.record("one", {"a": 1})
+    for name in ("preset", "seed", "budget"):
+        replace(here, origin=OTHERS[name]).check_owner()
+
+
+def test_results_of_other_faces_are_not_replaced_and_the_way_out_is_said(here: Results) -> None:
+    here.record("one", {"a": 1})
+    message = refusal(replace(here, origin=OTHERS["fingerprint"]).check_owner)
+    assert message.startswith(f"{here.folder} holds the results of other faces (0123456789ab, not")
+    assert "give these another --name" in message
+    assert "if photos were added or changed, move that folder away" in message
+
+
+def test_a_run_that_has_begun_to_replace_results_goes_on(here: Results) -> None:
+    other = replace(here, origin=OTHERS["fingerprint"])
+    here.record("one", {"a": 1})
+    other.record("two", {"a": 1})
+    here.check_owner()
+    other.check_owner()
+
+
 # --- saving figures
 
 

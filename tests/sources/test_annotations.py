@@ -82,6 +82,11 @@ def test_the_form_of_an_attribute_list_makes_no_difference() -> None:
         OWN,
         TABLE,
         TABLE.replace("-1", "0"),
+        TABLE.replace(",1", ",True").replace(",-1", ",False"),
+        TABLE.replace(",1", ",true").replace(",-1", ",FALSE"),
+        TABLE.replace(",1", ",1.0").replace(",-1", ",0.0"),
+        TABLE.replace(",1", ",1.0").replace(",-1", ",-1.0"),
+        TABLE.replace(",1", ",yes").replace(",-1", ",No"),
         TABLE.replace(",", ";"),
         TABLE.replace(",", "\t"),
         TABLE.replace(",", ", "),
@@ -144,6 +149,31 @@ def test_a_cell_without_end_is_refused() -> None:
     )
 
 
+def test_row_numbers_that_pandas_wrote_are_no_attribute() -> None:
+    head, *rows = TABLE.splitlines()
+    for start in ("", "Unnamed: 0"):
+        numbered_rows = [f"{number},{row}" for number, row in enumerate(rows)]
+        text = "\n".join([f"{start},{head}", *numbered_rows])
+        assert read(text) == (TRUTHS, ("Bald", "Young")), start
+
+
+def test_the_index_of_pandas_may_be_the_file_names() -> None:
+    assert read(TABLE.replace("image_id", "")) == (TRUTHS, ("Bald", "Young"))
+
+
+def test_file_names_may_stand_in_any_column() -> None:
+    text = "Bald,Young,file\n1,0,a.jpg\n0,0,b.jpg\n0,1,c.jpg\n"
+    assert read(text) == (TRUTHS, ("Bald", "Young"))
+
+
+def test_row_numbers_are_not_taken_for_photos_that_are_called_by_numbers() -> None:
+    files = ("0.jpg", "1.jpg", "2.jpg")
+    for photo in ("{}.jpg", "{}"):
+        rows = [f"{n},{photo.format(2 - n)},{int(n == 0)}" for n in range(3)]
+        text = "\n".join([",file,Bald", *rows])
+        assert read(text, files)[0] == [[False], [False], [True]], photo
+
+
 def test_one_attribute_is_enough() -> None:
     assert read("file,Bald\na.jpg,1\n", ("a.jpg",)) == ([[True]], ("Bald",))
 
@@ -169,6 +199,8 @@ def test_a_row_finds_its_photo() -> None:
         (("a.JPG", "b.JPG"), ("a.jpg", "b.jpg")),
         (("a.jpg", "b.jpg"), ("a", "b")),
         (("a.v2.jpg", "b.v2.jpg"), ("a.v2", "b.v2")),
+        (("IMG_a.JPG", "x/b.jpg"), ("img_A.jpg", "X/B.jpg")),
+        (("A.jpg", "a.jpg"), ("A.jpg", "a.jpg")),
         (("a.jpg", "a.png"), ("a.jpg", "a.png")),
         (("e\u0301.jpg", "b.jpg"), ("\u00e9.jpg", "b.jpg")),
         (("\u00e9.jpg", "b.jpg"), ("e\u0301.jpg", "b.jpg")),
@@ -188,6 +220,7 @@ def test_a_row_that_may_be_of_another_photo_finds_none() -> None:
         (("1/a.jpg", "2/b.jpg"), "3/a.jpg"),
         (("a.jpg", "a.png"), "a"),
         (("aa.jpg", "b.jpg"), "a.jpg"),
+        (("Aa.jpg", "aA.jpg"), "aa.jpg"),
     ]
     for files, row in cases:
         message = message_of(split_of, f"{row} 1\n{files[1]} 2\n", files)
@@ -238,6 +271,13 @@ def test_all_of_celebas_rows_are_read_once_each_even_if_photos_are_absent(
     text = "a.jpg 0\nb.jpg 1\nb.jpg 1\nc.jpg 2\n"
     message = refusal(lambda: split_of(text, ("a.jpg",)))
     assert message == "list.csv, line 3: a second row for b.jpg; remove one of the two"
+
+
+def test_the_attributes_of_all_of_celeba_hq_do_for_a_part_of_its_photos(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(annotations, "CELEBA_HQ_SIZE", 3)
+    assert read(OWN, FILES[1:])[0] == TRUTHS[1:]
 
 
 def test_a_photo_without_attributes_is_refused_by_name() -> None:
@@ -301,10 +341,11 @@ def test_a_table_of_attributes_is_refused_where_it_is_wrong() -> None:
         (3, "b.jpg,1", "line 3: 1 values for 2 attributes"),
         (3, "b.jpg,1,1,1", "line 3: 3 values for 2 attributes"),
         (3, "b.jpg,1,", "line 3: 1 values for 2 attributes"),
-        (3, "b.jpg,,1", "line 3: the value '' is none of -1, 0, 1"),
-        (3, "b.jpg,1,2", "line 3: the value '2' is none of -1, 0, 1"),
-        (3, "b.jpg,1,True", "line 3: the value 'True' is none of -1, 0, 1"),
-        (3, "1,b.jpg,1", "line 3: the value 'b.jpg' is none of -1, 0, 1"),
+        (3, "b.jpg,,1", "line 3: the value '' is none of -1, 0, 1, false, true"),
+        (3, "b.jpg,1,2", "line 3: the value '2' is none of -1, 0, 1, false, true; correct it, or"),
+        (3, "b.jpg,1,2", "or remove the column 'Young'"),
+        (3, "b.jpg,1,0.5", "line 3: the value '0.5' is none of -1, 0, 1, false, true"),
+        (3, "1,b.jpg,1", "line 3: the value 'b.jpg' is none of -1, 0, 1, false, true"),
     ]
     assert offending_edits(read, TABLE, edits) == {}
 
@@ -376,6 +417,15 @@ def test_topping_up_takes_from_train_only_and_gives_back_later() -> None:
     grown = annotations.split_by_hash(numbered(1_000))[:64]
     assert (small != grown).any()  # otherwise this folder needed no topping up
     assert (grown[small != grown] == annotations.TRAIN).all()
+
+
+def test_faces_of_one_name_stay_together_in_small_folders_too() -> None:
+    for series in range(20):
+        persons = [f"{series}-{n // 4}" for n in range(64)]
+        split = annotations.split_by_hash(persons)
+        train, validation, test = np.bincount(split, minlength=3)
+        assert (test >= 8, validation >= 4, train >= 32) == (True, True, True), series
+        assert len({*zip(persons, split.tolist(), strict=True)}) == 16, series
 
 
 def test_names_that_no_text_could_hold_are_split_too() -> None:

@@ -25,6 +25,7 @@ def test_a_copy_of_celeba_is_described(celeba_folder: Make) -> None:
     assert lines == {
         "what": "CelebA, as torchvision unpacks it",
         "images": "84 of 202,599",
+        "found": "84 photos in img_align_celeba (.jpg, 89 x 109, 3 channels)",
         "attributes": "3",
         "split": "64 train, 10 validation, 10 test, by list_eval_partition.txt",
         "missing": "202,515 images",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.conftest import real, refusal
 from tests.sources import shapes
 from tests.sources.conftest import message_of
 from vaelib import data
-from vaelib.sources import annotations, inspect, layouts, prepare
+from vaelib.sources import annotations, contents, inspect, layouts, prepare
 from vaelib.support import paths
 
 Make = Callable[..., Path]
@@ -265,7 +266,7 @@ def test_synthetic_is_procedural_even_beside_a_copy_of_celeba(
 
 
 def test_photos_are_found_in_subfolders_with_any_ending_in_any_case(tmp_path: Path) -> None:
-    odd = ["a/b/1.JPG", "2.jpeg", "3.PnG", "4.webp", "c/5.BMP", "6.tif", "7.TIFF"]
+    odd = ["a/b/1.JPG", "2.jpeg", "3.PnG", "4.webp", "c/5.BMP", "6.tif", "7.TIFF", "8.jfif"]
     folder_of_names(tmp_path, numbered(60) + odd)
     assert set(odd) < set(layouts.find(str(tmp_path)).files)
 
@@ -300,12 +301,49 @@ def test_the_name_is_the_folders_with_only_safe_characters(tmp_path: Path) -> No
         "My faces (2)": "My-faces-2",
         "v1.0_b-c": "v1.0_b-c",
         "顔": "photos",
-        "img_align_celeba+more": "celeba",
-        "0123456789abcdef0123456789abcdef01234567": "celeba",
     }
     for folder in names:
         folder_of_names(tmp_path / folder, numbered(64))
     assert {folder: layouts.find(str(tmp_path / folder)).name for folder in names} == names
+
+
+CHOSEN_BY_PROGRAMS = [
+    *("archive", "archive (1)", "img_align_celeba+more", "2", "versions/3"),
+    *("0123456789abcdef0123456789abcdef01234567", "archive/archive"),
+]
+
+
+def test_photos_whose_name_a_program_chose_are_called_by_the_folder_above(tmp_path: Path) -> None:
+    for number, folder in enumerate(CHOSEN_BY_PROGRAMS):
+        path = folder_of_names(tmp_path / f"faces{number}" / folder, numbered(64))
+        assert layouts.find(str(path)).name == f"faces{number}", folder
+
+
+def test_an_archive_is_called_by_the_folder_in_it_that_holds_all_photos(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        for name in numbered(64):
+            archive.writestr(f"UTKFace/part1/{name}", "photo")
+    assert layouts.find(str(tmp_path / "archive.zip")).name == "UTKFace"
+
+
+def test_celeba_is_called_celeba_whatever_a_program_called_it(
+    copy: shapes.Copy, tmp_path: Path
+) -> None:
+    for number, folder in enumerate(CHOSEN_BY_PROGRAMS):
+        path = shapes.torchvision(copy, tmp_path / str(number) / folder)
+        assert layouts.find(str(path)).name == "celeba", folder
+
+
+def test_a_list_that_was_saved_twice_is_recognised(copy: shapes.Copy, tmp_path: Path) -> None:
+    expected = layouts.find(str(shapes.torchvision(copy, tmp_path / "expected")))
+    for shape in (shapes.torchvision, shapes.photos_themselves, shapes.the_zip_itself):
+        path = shape(copy, tmp_path / shape.__name__)
+        for number, listed in enumerate((tmp_path / shape.__name__).glob("list_*")):
+            listed.rename(listed.with_name(f"{listed.stem} ({number}){listed.suffix}"))
+        source = layouts.find(str(path))
+        assert source.kind == "celeba", shape.__name__
+        assert source.read_attributes()[1] == copy.names, shape.__name__
+        assert source.read_split()[1] == expected.read_split()[1], shape.__name__
 
 
 def test_a_link_gives_its_own_name_to_the_data(tmp_path: Path) -> None:
@@ -328,7 +366,7 @@ def test_a_file_that_is_neither_zip_nor_parquet_is_refused_as_a_file(tmp_path: P
 
 def test_a_folder_without_photos_is_refused_with_the_endings_looked_for(tmp_path: Path) -> None:
     folder_of_names(tmp_path, ["1.gif", "2.heic"])
-    assert ", ".join(layouts.PHOTO_SUFFIXES) in refusal(lambda: layouts.find(str(tmp_path)))
+    assert ", ".join(contents.PHOTO_SUFFIXES) in refusal(lambda: layouts.find(str(tmp_path)))
 
 
 def test_63_photos_are_too_few(tmp_path: Path) -> None:

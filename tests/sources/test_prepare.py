@@ -22,6 +22,7 @@ from PIL import Image
 from tests.conftest import edit, refusal
 from tests.sources import shapes
 from vaelib.sources import cache, decode, layouts, prepare
+from vaelib.sources.source import Source
 from vaelib.support import paths
 
 Make = Callable[..., Path]
@@ -524,7 +525,7 @@ def test_procedural_faces_have_the_same_key_where_no_decoder_is_installed(
 
 
 def test_another_recipe_gives_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = layouts.Source("synthetic", "synthetic", "drawn by a program")
+    source = Source("synthetic", "synthetic", "drawn by a program")
     before = prepare.cache_key(source, 10)
     monkeypatch.setattr(prepare, "RECIPE", prepare.RECIPE + 1)
     assert prepare.cache_key(source, 10) != before

@@ -448,6 +448,22 @@ def test_of_several_lists_the_least_deep_is_taken(tmp_path: Path) -> None:
     assert storage.find_list([folder], ["no.txt"]) is None
 
 
+def test_second_copies_of_a_list_are_taken_after_the_list_itself(tmp_path: Path) -> None:
+    names = ["a/l (1).txt", "l(2).txt", "l - Copy.txt", "l copy 2.txt", "l(x).txt", "l (1)"]
+    folder = storage.open_folder(folder_of(tmp_path, *names))
+    second = storage.find_list([folder], ["l.txt"])
+    assert second is not None
+    assert second == storage.ListFile(folder, "l - Copy.txt")
+    assert (second.name, second.location) == ("l.txt", f"{tmp_path}/l - Copy.txt")
+    folder = storage.open_folder(folder_of(tmp_path, "b/c/l.txt"))
+    assert storage.find_list([folder], ["l.txt"]) == storage.ListFile(folder, "b/c/l.txt")
+
+
+def test_second_copies_of_named_files_are_seen(tmp_path: Path) -> None:
+    folder_of(tmp_path, "l (1).txt", "l2.txt", "k.txt", "a.jpg")
+    assert list(storage.open_files(tmp_path, ["l.txt", "k.txt"]).entries) == ["k.txt", "l (1).txt"]
+
+
 def test_a_list_in_any_of_windows_encodings_is_read(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         (tmp_path / "list.csv").write_text("é,顔\n", encoding=encoding)

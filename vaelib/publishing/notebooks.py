@@ -80,8 +80,24 @@ def copy_with_parameters(source: Path, copy: Path, parameters: Parameters) -> No
 
 
 def absolute_data(data: str) -> str:
-    """The `data` parameter, with a path made absolute: notebooks run in another folder."""
-    return data if data in ("auto", "synthetic") else str(Path(data).absolute())
+    """The `data` parameter, with a path made absolute: notebooks run in another folder.
+
+    Raises InputError as `absolute_path` does.
+    """
+    return data if data in ("auto", "synthetic") else absolute_path(data)
+
+
+def absolute_path(path: str) -> str:
+    """A path as notebooks can use it. Raises InputError for bytes that no notebook can hold."""
+    absolute = str(Path(path).absolute())
+    try:
+        absolute.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"the path {absolute} is no UTF-8, so no notebook can name it; rename it, or give a"
+            " link to it"
+        ) from None
+    return absolute
 
 
 def original_cells(executed: Path) -> list[nbformat.NotebookNode]:

@@ -19,6 +19,7 @@ from vaelib.publishing.pdf import export_pdf
 from vaelib.study import Study, open_study
 from vaelib.support import files, paths
 from vaelib.support.errors import InputError
+from vaelib.support.text import printable
 from vaelib.training import speed
 
 NOTEBOOKS = (
@@ -54,7 +55,7 @@ def report(
     warnings.filterwarnings("ignore", module="papermill")
     started = time.monotonic()
     data = notebooks.absolute_data(data)
-    out = str(Path(out).absolute()) if out else ""
+    out = notebooks.absolute_path(out) if out else ""
     study = open_study(data, preset, name, out, seed, budget, side_budget)
     if keep_outputs and not paths.IS_CHECKOUT:
         raise InputError(
@@ -101,7 +102,8 @@ def _make(
     if keep_outputs:
         for notebook in executed:
             notebooks.keep_outputs(notebook, paths.NOTEBOOKS / notebook.name)
-    print(f"report   {pdf}\n         {page}\nfigures  {study.results.folder}")
+    lines = (f"report   {pdf}", f"         {page}", f"figures  {study.results.folder}")
+    print(*map(printable, lines), sep="\n")
 
 
 def run_notebooks(study: Study, data: str, name: str, build: Path, cluster: str) -> list[Path]:

@@ -58,6 +58,17 @@ class Results:
     def folder(self) -> Path:
         return self.root / "figures" / self.origin.data
 
+    def check_owner(self) -> None:
+        """Raise InputError where the folder holds the results of other faces, and of them alone."""
+        origins = self._read().get("origins", {}).values()
+        fingerprints = {str(origin.get("fingerprint")) for origin in origins}
+        if fingerprints and self.origin.fingerprint not in fingerprints:
+            raise InputError(
+                f"{self.folder} holds the results of other faces ({min(fingerprints)[:12]}, not"
+                f" {self.origin.fingerprint[:12]}); give these another --name, or, if photos were"
+                " added or changed, move that folder away"
+            )
+
     def save_figure(
         self, label: str, picture: Picture, caption: str, experiments: list[str]
     ) -> None:

@@ -2,21 +2,30 @@
 
 import csv
 import hashlib
+import itertools
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaelib.sources.matching import RowMatcher
 from vaelib.support.errors import InputError
+from vaelib.support.text import printable
 
 CELEBA_SIZE = 202_599  # images of CelebA, and how its list splits them:
 CELEBA_SPLIT_SIZES = (162_770, 19_867, 19_962)  # train, validation, test
+CELEBA_HQ_SIZE = 30_000  # images of CelebA-HQ and CelebAMask-HQ
 TRAIN, VALIDATION, TEST = 0, 1, 2  # as in CelebA's own partition list
 MIN_SPLIT_SIZES = {TEST: 8, VALIDATION: 4}
+
+CELEBA_VALUES = {"-1": False, "1": True}
+TABLE_VALUES = {"-1": False, "0": False, "1": True, "false": False, "true": True}
+# As pandas writes them where a column once had gaps, and as people do.
+SPELLED_VALUES = {"-1.0": "-1", "0.0": "0", "1.0": "1", "no": "false", "yes": "true"}
+NO_HEADER = re.compile(r"(Unnamed: .*)?")  # of a column of row numbers that pandas wrote
+ROWS_TRIED = 20  # by which the column of file names is found
 
 CELEBA_ATTRIBUTES = tuple(
     """5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose
@@ -62,28 +71,28 @@ def read_attributes(
     """Attributes bool (N, A) of these files, in their order, and the A names.
 
     The list has CelebA's form (a line with the number of rows, a line with the names, then a file
-    name and -1 or 1 for each) or is a table (a header whose first column is the file, then 0 or 1,
-    or -1 or 1). location: how messages call it. Raises InputError naming line or photo where the
-    list is malformed or does not fit the photos.
+    name and -1 or 1 for each) or is a table (a header, then for every photo its file, by default in
+    the first column, and in each other column 0 or 1, -1 or 1, true or false). location: how
+    messages call it. Raises InputError naming line or photo where the list is malformed or does
+    not fit the photos.
     """
     rows = _rows(text, location)
     declared, header = _read_header(rows, text, location)
-    names, order = celeba_order(header, location)
-    values = {"-1": False, "0": False, "1": True} if declared is None else {"-1": False, "1": True}
+    matcher = RowMatcher(files, (CELEBA_SIZE, CELEBA_HQ_SIZE))
+    tried = list(itertools.islice(rows, ROWS_TRIED))
+    file_column = 0 if declared is not None else _file_column(header, tried, matcher)
+    columns = _attribute_columns(header, file_column)
+    names, order = celeba_order([header.cells[column] for column in columns], location)
+    values = TABLE_VALUES if declared is None else CELEBA_VALUES
     table = np.zeros((len(files), len(names)), dtype=np.bool_)
-    matcher = _RowMatcher(files)
-    for row in rows:
-        file, *cells = row.cells
-        if len(cells) != len(names):
+    for row in itertools.chain(tried, rows):
+        if len(row.cells) != len(header.cells):
             raise InputError(
-                f"{row.location}: {len(cells)} values for {len(names)} attributes; correct it"
+                f"{row.location}: {len(row.cells) - 1} values for {len(header.cells) - 1} "
+                "attributes; correct it"
             )
-        position = matcher.match(file, row.location)
-        try:
-            booleans = [values[cell] for cell in cells]
-        except KeyError as error:
-            wrong = f"the value {error.args[0][:40]!r} is none of {', '.join(values)}"
-            raise InputError(f"{row.location}: {wrong}; correct it") from None
+        position = matcher.match(row.cells[file_column], row.location)
+        booleans = [_boolean(row, column, header, values) for column in columns]
         if position is not None:
             table[position] = booleans
     count = len(matcher.rows)
@@ -95,8 +104,59 @@ def read_attributes(
     return table[:, order], names
 
 
-def _read_header(rows: Iterator[TextRow], text: str, location: str) -> tuple[int | None, list[str]]:
-    """The number of rows that CelebA's form declares (None in a table), and the attributes."""
+def _boolean(row: TextRow, column: int, header: TextRow, values: dict[str, bool]) -> bool:
+    """A cell's value. Raises InputError naming line and attribute for any other."""
+    cell = row.cells[column]
+    value = values.get(cell)
+    if value is None and values is TABLE_VALUES:
+        value = values.get(SPELLED_VALUES.get(cell.lower(), cell.lower()))
+    if value is None:
+        raise InputError(
+            f"{row.location}: the value {cell[:40]!r} is none of {', '.join(values)}; correct it, "
+            f"or remove the column {header.cells[column][:40]!r}"
+        )
+    return value
+
+
+def _file_column(header: TextRow, rows: Sequence[TextRow], matcher: RowMatcher) -> int:
+    """The column of a table whose cells are names of photos; the first where none is.
+
+    pandas writes row numbers before it, which may look like names of photos without an ending. So
+    whole names count first, then how many photos are named, then that the column has a header.
+    """
+    cells = [row.cells for row in rows if len(row.cells) == len(header.cells)]
+    for find in (matcher.positions.get, matcher.find):
+        named = [
+            {find(row[column]) for row in cells} - {None} for column in range(len(header.cells))
+        ]
+        scores = [
+            (len(photos), NO_HEADER.fullmatch(name) is None)
+            for photos, name in zip(named, header.cells, strict=True)
+        ]
+        if any(named):
+            return scores.index(max(scores))
+    return 0
+
+
+def _attribute_columns(header: TextRow, file_column: int) -> list[int]:
+    """The columns but for the file names and the row numbers before them.
+
+    Raises InputError where one of them has no name.
+    """
+    cells = header.cells
+    before = [column for column in range(file_column) if not NO_HEADER.fullmatch(cells[column])]
+    columns = [*before, *range(file_column + 1, len(cells))]
+    names = [cells[column] for column in columns]
+    if not names or "" in names or set(map(str.lower, names)) & {*TABLE_VALUES, *SPELLED_VALUES}:
+        raise InputError(
+            f"{header.location}: {' '.join(cells)[:40]!r} names no attributes, or not each; begin "
+            "with a line of their names"
+        )
+    return columns
+
+
+def _read_header(rows: Iterator[TextRow], text: str, location: str) -> tuple[int | None, TextRow]:
+    """The number of rows that CelebA's form declares (None in a table), and the header."""
     start, header = next(rows, TextRow("", []))
     if not header:
         raise InputError(f"{location} is empty; get it again")
@@ -110,13 +170,7 @@ def _read_header(rows: Iterator[TextRow], text: str, location: str) -> tuple[int
         declared = int(header[0])
         start, names = next(rows, TextRow(location, []))
         header = ["file", *names]
-    names = header[1:]
-    if not names or "" in names or {"-1", "0", "1"} & set(names):
-        raise InputError(
-            f"{start}: {' '.join(header)[:40]!r} names no attributes, or not each; begin with a "
-            "line of their names"
-        )
-    return declared, names
+    return declared, TextRow(start, list(map(printable, header)))
 
 
 def read_split(text: str, location: str, files: Sequence[str]) -> NDArray[np.uint8]:
@@ -126,7 +180,7 @@ def read_split(text: str, location: str, files: Sequence[str]) -> NDArray[np.uin
     Raises InputError naming line or photo where the list is malformed or does not fit the photos.
     """
     split = np.zeros(len(files), dtype=np.uint8)
-    matcher, is_table = _RowMatcher(files), bool(_separator(text))
+    matcher, is_table = RowMatcher(files, (CELEBA_SIZE,)), bool(_separator(text))
     for number, (row_location, cells) in enumerate(_rows(text, location)):
         has_code = len(cells) == 2 and re.fullmatch("-?[0-9]+", cells[1])
         if is_table and number == 0 and len(cells) == 2 and not has_code:
@@ -141,86 +195,6 @@ def read_split(text: str, location: str, files: Sequence[str]) -> NDArray[np.uin
             split[position] = int(cells[1])
     matcher.check_complete(location)
     return split
-
-
-class _RowMatcher:
-    """Finds the photo of each row, and checks in the end that rows and photos are the same.
-
-    A row names its photo in full, or by an ending of its path that no other photo has (lists know
-    no subfolders), or by a longer path (lists may begin further up); with slashes of either kind,
-    accents composed or not, and any file extension or none (photos may have become PNG since).
-    """
-
-    def __init__(self, files: Sequence[str]) -> None:
-        self.files = files
-        self.positions = {file: position for position, file in enumerate(files)}
-        self.rows: dict[str, int | None] = {}
-        self.matched = np.zeros(len(files), dtype=np.bool_)
-
-    def match(self, file: str, location: str) -> int | None:
-        """The position of a row's photo, None for an absent one. Raises InputError for a second."""
-        position = self.positions.get(file)
-        if position is None:
-            position = self._match_loosely(file)
-        if file in self.rows or (position is not None and self.matched[position]):
-            raise InputError(f"{location}: a second row for {file}; remove one of the two")
-        self.rows[file] = position
-        if position is not None:
-            self.matched[position] = True
-        return position
-
-    @cached_property
-    def _index(self) -> tuple[dict[str, int | None], dict[str, int | None]]:
-        """Photos by full name, and by each shorter ending of it; None where several share one.
-
-        Made only for lists that call photos otherwise than their files, as it takes memory.
-        """
-        full: dict[str, int | None] = {}
-        endings: dict[str, int | None] = {}
-        for position, file in enumerate(self.files):
-            for name in _spellings(file):
-                full[name] = position if full.get(name, position) == position else None
-                for ending in _endings(name)[1:]:
-                    unique = endings.get(ending, position) == position
-                    endings[ending] = position if unique else None
-        return full, endings
-
-    def _match_loosely(self, file: str) -> int | None:
-        full, endings = self._index
-        for name in _spellings(file):
-            candidates = [full.get(ending) for ending in _endings(name)]
-            for position in (*candidates, endings.get(name)):
-                if position is not None:
-                    return position
-        return None
-
-    def check_complete(self, location: str) -> None:
-        """Every photo has a row; every row a photo, except in the lists of all of CelebA."""
-        missing = np.flatnonzero(~self.matched)
-        if len(missing) > 0:
-            raise InputError(
-                f"{location}: no row for {self.files[missing[0]]}, one of {len(missing)} such "
-                f"photos of {len(self.files)}; complete the list or remove these photos"
-            )
-        absent = [file for file, position in self.rows.items() if position is None]
-        if absent and len(self.rows) != CELEBA_SIZE:
-            raise InputError(
-                f"{location} names {min(absent)}, which is not among the {len(self.files)} "
-                "photos; is the list another copy's, or are photos missing? (The list of all of "
-                "CelebA may name absent ones)"
-            )
-
-
-def _spellings(name: str) -> tuple[str, str]:
-    """A photo's name with slashes and composed accents, as it is and without its extension."""
-    name = unicodedata.normalize("NFC", name).replace("\\", "/")
-    return name, re.sub(r"\.\w{1,5}$", "", name)
-
-
-def _endings(name: str) -> list[str]:
-    """The name, then ever less of it: a/b/c, b/c, c."""
-    parts = name.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _separator(text: str) -> str:
@@ -256,14 +230,18 @@ def split_by_hash(names: Sequence[str]) -> NDArray[np.uint8]:
     A face's part depends on its own name (for procedural faces: their number), so adding photos
     moves none. The one exception are small folders: where chance leaves fewer than 8 test or 4
     validation faces, those train faces with the lowest hashes make up for it, until the folder has
-    grown enough not to need them.
+    grown enough not to need them. Faces of the same name, such as a person's, stay together.
     """
-    digests = (hashlib.sha1(name.encode("utf-8", "surrogateescape")).digest() for name in names)
+    different, indices, counts = np.unique(
+        np.array(names, dtype=object), return_inverse=True, return_counts=True
+    )
+    digests = (hashlib.sha1(name.encode("utf-8", "surrogateescape")).digest() for name in different)
     hashes = np.frombuffer(b"".join(digest[:8] for digest in digests), dtype=">u8")
     share = hashes / 2.0**64
     split = np.select([share < 0.1, share < 0.2], [TEST, VALIDATION], TRAIN).astype(np.uint8)
     for code, minimum in MIN_SPLIT_SIZES.items():
         train = np.flatnonzero(split == TRAIN)
         train = train[np.argsort(hashes[train], kind="stable")]
-        split[train[: max(0, minimum - int((split == code).sum()))]] = code
-    return split
+        lower = np.cumsum(counts[train]) - counts[train]  # how many faces have lower hashes
+        split[train[lower < minimum - int(counts[split == code].sum())]] = code
+    return split[indices]

@@ -11,6 +11,7 @@ from pathlib import Path
 from vaelib.sources import annotations, downloads, inspect, layouts
 from vaelib.support import paths
 from vaelib.support.errors import InputError
+from vaelib.support.text import printable
 
 KAGGLE = "jessicali9530/celeba-dataset"
 
@@ -43,15 +44,16 @@ def find_or_download(agree: bool, source: str | None = None) -> None:
     """
     blocked = ""
     for path in usual_paths():
+        named = printable(str(path))
         try:
             description = describe_whole(path)
         except InputError as error:
             fault = str(error)
-            print(fault if str(path) in fault else f"{path}: {fault}", flush=True)
+            print(fault if named in fault else f"{named}: {fault}", flush=True)
             if path == paths.CELEBA:
                 blocked = f"{path} is not all of CelebA: {fault}; move it away first"
             continue
-        print(f"{path} holds all of CelebA", *description, sep="\n")
+        print(f"{named} holds all of CelebA", *description, sep="\n")
         _link(path)
         return
     if blocked:
@@ -120,7 +122,7 @@ def _link(path: Path) -> None:
             print(f"{paths.CELEBA} is a link to it now")
     except OSError:  # something is there, or this user may not make links
         options = f"--data {shlex.quote(str(path))}"
-        print(f"use it with: {paths.report_command(options)}")
+        print(f"use it with: {printable(paths.report_command(options))}")
     else:
         print(f"{paths.report_command()} uses it")
 

@@ -9,10 +9,12 @@ import numpy as np
 
 from vaelib.config import FACE_BYTES
 from vaelib.sources import annotations, cache
-from vaelib.sources.layouts import Source, split_sizes
+from vaelib.sources.source import Source, split_sizes
 from vaelib.support.errors import InputError
+from vaelib.support.text import first_names, printable
 
 BROKEN_LIMIT = 0.01  # a source with this share of broken photos, or more, is refused
+MAX_PLACES = 4  # folders of photos that are described
 SAMPLE_SIZE = 256  # photos that are decoded to see how long all will take
 
 
@@ -23,58 +25,69 @@ def describe(source: Source) -> list[str]:
     """
     if prepared := source.prepared:
         broken = prepared.broken
-        details = {
-            "attributes": str(len(prepared.attribute_names) or "none"),
-            "split": split_sizes(np.load(prepared.folder / cache.SPLIT)),
-            "left out": f"{len(broken)}: {first_names(broken)}" if broken else "none",
-            "name": prepared.name,
-        }
+        details = [
+            ("attributes", str(len(prepared.attribute_names) or "none")),
+            ("split", split_sizes(np.load(prepared.folder / cache.SPLIT))),
+            ("left out", f"{len(broken)}: {first_names(broken)}" if broken else "none"),
+            ("name", prepared.name),
+        ]
     elif source.kind == "synthetic":
         return ["procedural faces, drawn by a program: as many as the preset asks for"]
     else:
         details = _describe_photos(source)
     what = {"celeba": "CelebA", "photos": "photos", "synthetic": "procedural faces"}[source.kind]
-    details = {"images": image_count(source.kind, source.count), **details}
-    lines = [f"  {label:<12}{value}" for label, value in details.items()]
-    return [f"{what}, {source.layout}", *lines]
+    details.insert(0, ("images", image_count(source.kind, source.count)))
+    return [f"{what}, {source.layout}", *(f"  {label:<12}{value}" for label, value in details)]
 
 
-def _describe_photos(source: Source) -> dict[str, str]:
+def _describe_photos(source: Source) -> list[tuple[str, str]]:
     """What describes a copy whose photos are still to be decoded, after decoding a sample."""
     cache.check_installed(*cache.DECODERS)
     import joblib
 
     _, names = source.read_attributes()
     own_split, origin = source.read_split()
-    split = annotations.split_by_hash(source.files) if own_split is None else own_split
+    every = np.arange(source.count)
+    split = source.split_by_hash(every) if own_split is None else own_split
+    decoded, broken, seconds = _decode_sample(source)
+    cores, megabytes = joblib.cpu_count(), source.count * FACE_BYTES / 1e6
+    seconds_left = math.ceil(seconds / cores)
+    return [
+        *(("found", line) for line in source.describe_photos(MAX_PLACES)),
+        *(("left aside", line) for line in source.aside),
+        ("attributes", _attributes_in_words(source, names)),
+        ("split", f"{split_sizes(split)}, {origin}"),
+        ("missing", ", ".join(_missing(source, own_split is None, names)) or "nothing"),
+        (
+            "broken",
+            f"{len(broken)}: {first_names(broken)}" if broken else f"none of {decoded} tried",
+        ),
+        ("preparing", f"about {seconds_left:,} s on {cores} cores, {megabytes:,.0f} MB"),
+    ]
+
+
+def _attributes_in_words(source: Source, names: Sequence[str]) -> str:
+    """How many attributes there are; which ones where they are read from names."""
+    if source.in_names:
+        return f"{', '.join(names)}, from {source.in_names.convention}"
+    return str(len(names) or "none")
+
+
+def _missing(source: Source, lacks_split: bool, names: Sequence[str]) -> list[str]:
     missing = [] if names else ["attributes"]
     if source.kind == "celeba":
-        if own_split is None:
+        if lacks_split:
             missing.append("CelebA's split")
         if source.count < annotations.CELEBA_SIZE:
             missing.append(f"{annotations.CELEBA_SIZE - source.count:,} images")
     if source.shards and (shards := source.shards.missing()):
         missing.append(f"{len(shards)} shards: {first_names(shards)}")
-    decoded, broken, seconds = _decode_sample(source)
-    cores, megabytes = joblib.cpu_count(), source.count * FACE_BYTES / 1e6
-    seconds_left = math.ceil(seconds / cores)
-    return {
-        "attributes": str(len(names) or "none"),
-        "split": f"{split_sizes(split)}, {origin}",
-        "missing": ", ".join(missing) or "nothing",
-        "broken": f"{len(broken)}: {first_names(broken)}" if broken else f"none of {decoded} tried",
-        "preparing": f"about {seconds_left:,} s on {cores} cores, {megabytes:,.0f} MB",
-    }
+    return missing
 
 
 def image_count(kind: cache.Kind, count: int) -> str:
     """The number of images and, of CelebA, of how many."""
     return f"{count:,}" + (f" of {annotations.CELEBA_SIZE:,}" if kind == "celeba" else "")
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first three names, and whether there are more."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def check_broken(broken: Sequence[str], count: int) -> None:
@@ -105,7 +118,7 @@ def _decode_sample(source: Source) -> tuple[int, list[str], float]:
             except Exception as error:  # broken bytes make Pillow raise nearly every exception
                 broken[source.files[position]] = decode.failure_reason(error)
     seconds = (time.perf_counter() - started) / decoded * source.count
-    named = [f"{file} ({reason})" for file, reason in sorted(broken.items())]
+    named = [f"{printable(file)} ({reason})" for file, reason in sorted(broken.items())]
     check_broken(named, len(source.files))
     if len(named) > decoded / 10:  # of an even sample: so it is more than 1% of all
         check_broken(named, decoded)

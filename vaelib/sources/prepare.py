@@ -17,10 +17,11 @@ from vaelib.faces import render
 from vaelib.faces.attributes import ATTRIBUTE_NAMES
 from vaelib.sources import annotations, cache, inspect
 from vaelib.sources.cache import ATTRIBUTES, IMAGES, SPLIT, Prepared
-from vaelib.sources.layouts import Source, split_sizes
+from vaelib.sources.source import Source, split_sizes
 from vaelib.sources.storage import PhotoData
 from vaelib.support import files, paths, progress
 from vaelib.support.errors import InputError
+from vaelib.support.text import first_names, printable
 
 JOURNAL = "journal.jsonl"  # the blocks that are decoded so far, one a line
 
@@ -54,6 +55,9 @@ def cache_key(source: Source, count: int) -> str:
         if listed:
             digest.update(json.dumps([listed.entry, listed.store.entries[listed.entry]]).encode())
             digest.update(listed.store.read(listed.entry))
+    if source.in_names or source.persons:  # what is prepared depends on the conventions, too
+        convention = source.in_names.convention if source.in_names else ""
+        digest.update(json.dumps([convention, bool(source.persons)]).encode())
     for file in source.sampled_files(SAMPLES):
         digest.update(_digest_sample(file))
     return digest.hexdigest()
@@ -104,7 +108,8 @@ def open_or_prepare(source: Source, count: int) -> Prepared:
 def _make_cache(source: Source, count: int, folder: Path) -> None:
     """Prepare the faces aside, then rename. An interrupted preparation is resumed."""
     if folder.exists():
-        print(f"the cache {folder} is damaged; the faces are prepared again", file=sys.stderr)
+        place = printable(str(folder))
+        print(f"the cache {place} is damaged; the faces are prepared again", file=sys.stderr)
         shutil.rmtree(folder)
     part = folder.with_name(f".{folder.name}.part")
     for stale in paths.CACHE.glob(f".{source.name}-*.part"):
@@ -152,12 +157,11 @@ def prepare(source: Source, count: int, folder: Path) -> None:
     else:
         attributes, names = source.read_attributes()
         own_split, origin = source.read_split()  # before the slow part: may be refused
+        for line in source.aside:
+            print(f"left aside: {line}", file=sys.stderr)
         kept, broken = decode_all(source, folder)
         attributes = None if attributes is None else attributes[kept]
-        if own_split is None:
-            split = annotations.split_by_hash([source.files[position] for position in kept])
-        else:
-            split = own_split[kept]
+        split = source.split_by_hash(kept) if own_split is None else own_split[kept]
         images_kept = inspect.image_count(source.kind, len(split))
         summary = f"{source.name}: {images_kept} images; {split_sizes(split)}, {origin}"
         print(summary, file=sys.stderr)
@@ -207,10 +211,12 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
             broken.update(decoded.broken)
             bar(decoded.photos)
     kept = np.setdiff1d(np.arange(count), list(broken))
-    named = [f"{source.files[position]} ({why})" for position, why in sorted(broken.items())]
+    named = [
+        f"{printable(source.files[position])} ({why})" for position, why in sorted(broken.items())
+    ]
     if named:
         inspect.check_broken(named, count)
-        names = inspect.first_names(named)
+        names = first_names(named)
         print(f"left out {len(named):,} broken photos of {count:,}: {names}", file=sys.stderr)
         _keep_only(kept, file)
     return kept, named

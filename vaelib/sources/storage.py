@@ -14,6 +14,9 @@ from vaelib.support.errors import InputError
 
 PhotoData = str | Path | bytes  # the path of a photo, or its content
 
+# What is added to the name of a second copy, before its extension.
+SECOND_COPY = re.compile(r"(?: ?\(\d+\)| - Copy(?: \(\d+\))?| copy(?: \d+)?)(\.\w+)$")
+
 MAX_ENTRY_BYTES = 200_000_000  # an entry of a zip that unpacks to more is not read
 
 
@@ -86,8 +89,8 @@ class ListFile:
 
     @property
     def name(self) -> str:
-        """The file's name without its folders."""
-        return self.entry.rpartition("/")[2]
+        """The file's name without its folders, and without the number of a second download."""
+        return first_saved_as(self.entry)
 
     @property
     def location(self) -> str:
@@ -101,22 +104,43 @@ class ListFile:
         return content.decode("utf-16" if utf16 else "utf-8-sig", "replace")
 
 
+def first_saved_as(entry: str) -> str:
+    """A file's name as it was before a browser or a desktop kept a second copy under another.
+
+    list (1).txt, list(1).txt, list - Copy.txt and list copy.txt are all list.txt.
+    """
+    return SECOND_COPY.sub(r"\1", entry.rpartition("/")[2])
+
+
 def find_list(stores: Sequence[Folder | Zip], names: Sequence[str]) -> ListFile | None:
-    """The first entry with one of these names, tried in order; the least deep of several."""
-    for name in names:
-        for store in stores:
-            entries = [entry for entry in store.entries if entry.rpartition("/")[2] == name]
-            if entries:
-                return ListFile(store, min(entries, key=lambda entry: (entry.count("/"), entry)))
+    """The first entry with one of these names, tried in order; the least deep of several.
+
+    Second copies of a file come after all that are called by the very names.
+    """
+    for as_called in (_base, first_saved_as):
+        for name in names:
+            for store in stores:
+                entries = [entry for entry in store.entries if as_called(entry) == name]
+                if entries:
+                    shallow = min(entries, key=lambda entry: (entry.count("/"), entry))
+                    return ListFile(store, shallow)
     return None
 
 
-def open_files(path: Path, names: Sequence[str]) -> Folder:
-    """Those of the named files that are in the folder; nothing else in it is looked at.
+def _base(entry: str) -> str:
+    return entry.rpartition("/")[2]
 
-    Raises InputError naming a file that cannot be looked at.
+
+def open_files(path: Path, names: Sequence[str]) -> Folder:
+    """Those of the named files that are in the folder, and second copies of them.
+
+    Nothing else in it is looked at. Raises InputError naming a file that cannot be looked at.
     """
-    states = {name: _file_state(path / name) for name in names}
+    try:
+        copies = [name for name in os.listdir(path) if first_saved_as(name) in names]  # noqa: PTH208
+    except OSError:  # such as a folder whose files may be read, but not listed
+        copies = []
+    states = {name: _file_state(path / name) for name in sorted({*names, *copies})}
     return Folder(path, {name: state for name, state in states.items() if state})
 
 

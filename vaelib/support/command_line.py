@@ -1,6 +1,7 @@
 """What the command line does the same way for every command: options, complaints, exit codes."""
 
 import argparse
+import io
 import sys
 from typing import Any, NoReturn
 
@@ -18,6 +19,12 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         exit_with(InputError(f"{message}; see {self.prog} --help"))
+
+
+def escape_unknown_letters() -> None:
+    """Print letters that the terminal's encoding lacks as escapes: names may hold any."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for stderr by itself
 
 
 def exit_with(error: Exception) -> NoReturn:

@@ -1,8 +1,14 @@
 """The one kind of error that is the reader's to mend."""
 
+from vaelib.support.text import printable
+
 
 class InputError(ValueError):
     """What was asked for cannot be done: one line that says what is wrong, where, and what to do.
 
-    The command line prints it and exits with code 2; notebooks show it as it is.
+    The command line prints it and exits with code 2; notebooks show it as it is. Names in it may be
+    any bytes that a file can be called by, so it is made printable.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
