@@ -1,5 +1,6 @@
 """`make` makes the environment that its commands need, where it is missing or belongs elsewhere."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,9 +23,12 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def commands(checkout: Path, *arguments: str) -> str:
-    """What `make` would do, or why it does nothing."""
+    """What `make` would do, or why it does nothing; also where `make` runs these tests."""
     command = ["make", "--dry-run", *arguments]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        command, cwd=checkout, env=outside, capture_output=True, text=True, check=False
+    )
     return done.stdout + done.stderr
 
 

@@ -119,6 +119,7 @@ def test_a_notebook_imports_the_project_that_it_was_started_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "copy of the project" / "vaelib").mkdir(parents=True)
+    (tmp_path / "copy of the project" / "vaelib" / "__init__.py").touch()
     monkeypatch.setattr(paths, "ROOT", tmp_path / "copy of the project")
     source = notebook(tmp_path, "import vaelib\nprint(list(vaelib.__path__)[0])")
     notebooks.run_notebook(source, tmp_path / "done.ipynb", {"depth": 1})

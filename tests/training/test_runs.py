@@ -153,5 +153,5 @@ def test_a_training_that_diverges_says_so_while_it_runs_and_in_the_record(
     diverging = replace(SMALL, learning_rate=10.0)
     run = train_or_load(diverging, flat_faces, "wild", runs=tmp_path)
     assert run.has_diverged
-    assert re.search(r"loss \S+, diverging: it was \S+ at first", capsys.readouterr().err)
+    assert re.search(r"loss \S+, above the \S+ of the untrained model", capsys.readouterr().err)
     assert runs.training_record({"wild": run})["diverged"] == ["wild"]

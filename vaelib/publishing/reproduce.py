@@ -82,7 +82,7 @@ def _writing_alone(study: Study, build: Path) -> ExitStack:
     stack = ExitStack()
     waiting = f"another report writes to {study.results.folder}; waiting for its end"
     try:
-        stack.enter_context(files.locked(build / "report.lock", waiting))
+        stack.enter_context(files.locked(build.with_name(f"{build.name}.lock"), waiting))
     except OSError as error:
         raise InputError(
             f"cannot write to {study.results.root}: {error.strerror}; choose another --out"

@@ -138,7 +138,7 @@ class HistoryRecorder:
         """The loss of validation faces, and whether it is larger than before the first step."""
         first, last = self.state.history[0].loss, self.state.history[-1].loss
         if last > first:
-            return f"loss {last:.4g}, diverging: it was {first:.4g} at first"
+            return f"loss {last:.4g}, above the {first:.4g} of the untrained model"
         return f"loss {last:.4f}"
 
     def _validation_loss(self) -> MeanLoss:
