@@ -51,8 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
     escape_unknown_letters()
     options = vars(command_line().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
-    device = options.pop("device", "auto")
+    device, align = options.pop("device", "auto"), options.pop("align", "auto")
     try:
+        if align != "auto":
+            from vaelib.sources import alignment  # only here: it loads OpenCV
+
+            os.environ[alignment.VARIABLE] = align
         if device != "auto":
             from vaelib.training import hardware  # only here: it loads torch
 

@@ -18,7 +18,7 @@ from vaelib.config import Experiment
 from vaelib.explore import photo as photos
 from vaelib.explore.photo import Frame
 from vaelib.model import new_model
-from vaelib.sources.decode import CELEBA_ASPECT
+from vaelib.sources.alignment import CELEBA_ASPECT
 
 
 def written(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -230,7 +230,7 @@ def test_photos_are_refused_in_one_line_where_pillow_is_missing(
 def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make, tmp_path: Path) -> None:
     folder = photo_folder(70)
     found = images(prepared(folder, tmp_path / "prepared"))
-    expected = [decode.decode(photo, 0.1) for photo in sorted(folder.iterdir())]
+    expected = [decode.decode(photo).pixels for photo in sorted(folder.iterdir())]
     np.testing.assert_array_equal(found, expected)
 
 
@@ -375,7 +375,7 @@ def test_decoded_blocks_are_checked_before_they_are_used_again(
 @pytest.mark.slow
 def test_the_work_of_a_process_that_was_killed_is_resumed(tmp_path: Path) -> None:
     source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "faces")
-    expected = [decode.decode(path) for path in sorted(source.iterdir())]
+    expected = [decode.decode(path).pixels for path in sorted(source.iterdir())]
     for number in range(1_000):
         os.link(source / f"{number % 64 + 1:06}.jpg", source / f"more{number:06}.jpg")
     cache = tmp_path / "cache"

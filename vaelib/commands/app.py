@@ -16,6 +16,8 @@ def add_options(parser: OneLineParser) -> None:
     add("--port", type=int, default=8866, help="of this machine (default: %(default)s)")
     add("--base-url", default="/", help="path behind another server (default: %(default)s)")
     add("--no-browser", action="store_true", help="only print the address")
+    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
+    add("--align", choices=("auto", "off"), default="auto", help=meaning)
     add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 

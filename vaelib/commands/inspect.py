@@ -8,7 +8,8 @@ EXAMPLE = "inspect ~/Downloads/celeba"
 
 
 def add_options(parser: OneLineParser) -> None:
-    parser.add_argument("path", help="a folder, a zip, parquet, 'auto' or 'synthetic'")
+    add = parser.add_argument
+    add("path", help="a folder, a zip, parquet, 'auto' or 'synthetic'")
 
 
 def run(path: str) -> None:

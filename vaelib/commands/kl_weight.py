@@ -31,6 +31,8 @@ def add_options(parser: OneLineParser) -> None:
     add("--batch-size", type=int, default=default, help=f"images per step (default: {default})")
     default = Experiment().latent
     add("--latent", type=int, default=default, help=f"size of z (default: {default})")
+    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
+    add("--align", choices=("auto", "off"), default="auto", help=meaning)
     add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 

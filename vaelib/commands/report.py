@@ -31,6 +31,8 @@ def add_options(parser: OneLineParser) -> None:
     add("--cluster", default="", help="dask scheduler whose workers train (default: none)")
     meaning = "also put the outputs into the project's own notebooks"
     add("--keep-outputs", action="store_true", help=meaning)
+    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
+    add("--align", choices=("auto", "off"), default="auto", help=meaning)
     add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 

@@ -63,6 +63,8 @@ def add_options(parser: OneLineParser) -> None:
         add(_option(name), choices=choices, default="auto", help=f"{meaning} (default: auto)")
     add("--deterministic", action="store_true", help="the same bits again on a GPU, more slowly")
     add("--threads", type=int, default=0, help="cores to use (default: all)")
+    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
+    add("--align", choices=("auto", "off"), default="auto", help=meaning)
     add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
 
 

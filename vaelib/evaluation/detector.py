@@ -18,19 +18,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
 import cv2
 import dlib
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelib.data import FaceSet, evenly_spaced, to_float, to_uint8
 from vaelib.evaluation import altered_faces
+from vaelib.sources.alignment import CASCADE, SCALE_STEP
 from vaelib.support import files, paths, progress
 
 DetectorName = Literal["haar", "hog"]  # the one that decides, and the second opinion
@@ -40,15 +39,13 @@ Detectors = Mapping[DetectorName, "Calibration"]
 # a score or a threshold comes to another value.
 RECIPE = 2  # faces that were blurred are called that
 
-CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
-
 # A detector looks for a face of at least 75 or 80 pixels with something around it. 64 x 48 pixels
 # become 240 x 240: enlarged, and the pixels at the edge repeated. Of the sizes and steps tried on
 # faces and non-faces alone, these tell them apart as well as slower ones, or better.
 ENLARGEMENT = 3
 BORDER_ROWS, BORDER_COLUMNS = 24, 48
 
-SCALE_STEP, SMALLEST = 1.15, 75  # of the windows that the cascade looks at; pixels
+SMALLEST = 75  # pixels of the windows that the cascade looks at
 LOWEST = -1.5  # score from which on dlib reports a window
 
 DESCRIPTIONS: dict[DetectorName, str] = {
@@ -80,20 +77,6 @@ def haar_scores(images: Tensor) -> Tensor:
             yield max(windows, default=0)
 
     return _in_threads(score, images)
-
-
-def clearest_face(image: NDArray[np.uint8]) -> tuple[int, int, int] | None:
-    """The window of a photo, uint8 (height, width, 3), that most windows agree on.
-
-    Its left, its top and the length of its side in pixels; None where USUAL_THRESHOLD is not met.
-    """
-    cascade = cv2.CascadeClassifier(str(CASCADE))
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    windows, counts = cascade.detectMultiScale2(grey, SCALE_STEP, minNeighbors=1)
-    if max(counts, default=0) < USUAL_THRESHOLD:
-        return None
-    left, top, side, _ = windows[int(np.argmax(counts))]
-    return int(left), int(top), int(side)
 
 
 def hog_scores(images: Tensor) -> Tensor:

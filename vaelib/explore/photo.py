@@ -18,9 +18,10 @@ from torch import Tensor
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE
 from vaelib.data import to_float
-from vaelib.evaluation.detector import clearest_face
 from vaelib.model import VAE
-from vaelib.sources.decode import CELEBA_ASPECT, MAX_PIXELS, failure_reason, to_rgb
+from vaelib.sources import alignment
+from vaelib.sources.alignment import CELEBA_ASPECT
+from vaelib.sources.decode import MAX_PIXELS, failure_reason, to_rgb
 from vaelib.support.errors import InputError
 
 MAX_BYTES = 20_000_000
@@ -31,11 +32,6 @@ SHOWN_SIDE = 800  # pixels of the longer side on a page
 MAX_ZOOM = 8.0
 # Where CelebA's alignment puts eyes and mouth: shares of the frame's width and height.
 EYES, MOUTH = ((0.39, 0.51), (0.61, 0.51)), ((0.41, 0.70), (0.59, 0.70))
-
-SEARCHED_SIDE = 640  # pixels of the longer side in which a face is looked for
-# Where a detector's window lies in CelebA's frames: its middle as shares of their width and height,
-# its width as a share of theirs. Medians over 800 photos; nine in ten are within 0.01, 0.01, 0.06.
-FACE_MIDDLE, FACE_WIDTH = (0.50, 0.57), 0.58
 
 GUESSED_ZOOMS = (1.0, 1.3, 1.7, 2.2, 2.9, 3.8)
 STEPS_PER_FRAME = 5  # positions that are tried within a frame's width
@@ -150,20 +146,16 @@ def guess(image: Image.Image, model: VAE) -> Frame:
 
 def around_face(image: Image.Image) -> Frame | None:
     """The frame that has the clearest face where CelebA's frames have it; None without a face."""
-    small = image.copy()
-    small.thumbnail((SEARCHED_SIDE, SEARCHED_SIDE), Image.Resampling.BILINEAR)
-    window = clearest_face(np.asarray(small))
-    if window is None:
+    face = alignment.find_face(np.asarray(image))
+    if face is None:
         return None
-    left, top, side = (value * image.width / small.width for value in window)
     largest = min(image.width, image.height * CELEBA_ASPECT)
-    width = min(max(side / FACE_WIDTH, largest / MAX_ZOOM), largest)
-    height = width / CELEBA_ASPECT
-    middle = (left + side / 2 - FACE_MIDDLE[0] * width, top + side / 2 - FACE_MIDDLE[1] * height)
+    box = alignment.frame_around(face, *image.size)
+    zoom = min(largest / box.width, MAX_ZOOM)
     return Frame(
-        largest / width,
-        _share(middle[0], image.width - width),
-        _share(middle[1], image.height - height),
+        max(1.0, zoom),
+        _share(box.left, image.width - box.width),
+        _share(box.top, image.height - box.height),
     )
 
 

@@ -19,7 +19,7 @@ import traitlets
 
 from vaelib.config import LARGEST_SEED
 from vaelib.explore import photo
-from vaelib.sources.decode import CELEBA_ASPECT
+from vaelib.sources.alignment import CELEBA_ASPECT
 from vaelib.support.errors import InputError
 
 STATIC = Path(__file__).with_name("static")

@@ -23,8 +23,8 @@ IMAGES, ATTRIBUTES, SPLIT, FACTS = "images.npy", "attributes.npy", "split.npy", 
 
 # Imported where photos are decoded, and not at the top of a module: training on prepared faces
 # needs none of them.
-DECODERS = ("joblib", "PIL", "simplejpeg")
-PIP_NAMES = {"PIL": "pillow"}  # where pip calls a module otherwise
+DECODERS = ("joblib", "PIL", "simplejpeg", "cv2")
+PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless"}  # where pip calls a module otherwise
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _decode_sample(source: Source) -> tuple[int, list[str], float]:
 
     Empty photos are among the broken, decoded or not.
     """
-    from vaelib.sources import decode
+    from vaelib.sources import alignment, decode
 
     empty = (position for position, state in enumerate(source.states) if state.size == 0)
     broken = {source.files[position]: "empty" for position in empty}
@@ -114,7 +114,7 @@ def _decode_sample(source: Source) -> tuple[int, list[str], float]:
             started = started or time.perf_counter()  # after opening a zip, which is done once
             decoded += 1
             try:
-                decode.decode(photo)
+                decode.decode(photo, alignment.is_on())
             except Exception as error:  # broken bytes make Pillow raise nearly every exception
                 broken[source.files[position]] = decode.failure_reason(error)
     seconds = (time.perf_counter() - started) / decoded * source.count

@@ -5,9 +5,10 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from vaelib.support import files, paths, progress
 from vaelib.support.errors import InputError
 from vaelib.support.text import first_names, printable
 
+if TYPE_CHECKING:
+    from vaelib.sources.decode import DecodedBlock
+
 JOURNAL = "journal.jsonl"  # the blocks that are decoded so far, one a line
 
 BLOCK_PHOTOS, BLOCK_BYTES = 256, 2**24  # photos that are decoded together, and their bytes
@@ -30,7 +34,7 @@ SAMPLES, SAMPLE_BYTES = 64, 2**16  # how much of the content goes into the key
 
 # What a cache is named by besides its source. Raise it, with a line on what changed, whenever a
 # byte of the prepared faces changes.
-RECIPE = 1  # the first that is numbered
+RECIPE = 2  # photos of other proportions than CelebA's are cropped around the face in them
 
 Block = list[tuple[int, PhotoData]]  # photos with their positions among the source's files
 
@@ -42,13 +46,18 @@ def cache_key(source: Source, count: int) -> str:
     their checksums), the lists, evenly spaced samples of the content, the recipe and, for photos,
     the versions of the decoders. Raises InputError where a decoder is needed but not installed.
     """
-    decoders: tuple[str, ...] = ()
+    decoders: tuple[str, ...] = ()  # without OpenCV, faces are not looked for
     if source.files:
         cache.check_installed(*cache.DECODERS)
+        import cv2
         import PIL
         import simplejpeg
 
+        from vaelib.sources import alignment
+
         decoders = (PIL.__version__, simplejpeg.__version__)
+        if alignment.is_on():
+            decoders += (cv2.__version__,)
     parts = [source.kind, count, source.files, source.states, RECIPE, decoders]
     digest = hashlib.sha256(json.dumps(parts).encode())
     for listed in (source.attribute_list, source.partition_list):
@@ -179,26 +188,28 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     """
     import joblib
 
-    from vaelib.sources import decode
+    from vaelib.sources import alignment, decode
 
-    tolerance = decode.NO_CROP if source.kind == "celeba" else decode.ASPECT_TOLERANCE
+    align = alignment.is_on()
     count, file, journal = len(source.files), folder / IMAGES, folder / JOURNAL
     if not (file.exists() and file.stat().st_size > count * FACE_BYTES):  # else it is resumed
         journal.unlink(missing_ok=True)
         np.lib.format.open_memmap(file, "w+", np.uint8, (count, *IMAGE_SHAPE)).flush()
     done = _read_journal(journal)
     broken: dict[int, str] = {}
+    crops: Counter[str] = Counter()
 
     def missing_blocks() -> Iterator[Any]:
         rows = np.load(file, mmap_mode="r")
         for number, block in enumerate(_blocks(source)):
             positions = [position for position, _ in block]
-            checksum, failed = done.get(number, ("", []))
-            if checksum and checksum == hashlib.sha256(rows[positions].data).hexdigest():
-                broken.update(failed)
+            before = done.get(number)
+            if before and before.checksum == hashlib.sha256(rows[positions].data).hexdigest():
+                broken.update(before.broken)
+                crops.update(before.crops)
                 bar(len(block))
             else:
-                yield joblib.delayed(decode.decode_block)(number, block, file, tolerance)
+                yield joblib.delayed(decode.decode_block)(number, block, file, align)
 
     processes = min(joblib.cpu_count(), -(-count // BLOCK_PHOTOS))
     run = joblib.Parallel(
@@ -206,9 +217,10 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     )
     with progress.preparing(f"preparing {source.name}", count) as bar, journal.open("a") as lines:
         for decoded in run(missing_blocks()):
-            lines.write(json.dumps([decoded.number, decoded.checksum, decoded.broken]) + "\n")
+            lines.write(json.dumps(decoded) + "\n")
             lines.flush()
             broken.update(decoded.broken)
+            crops.update(decoded.crops)
             bar(decoded.photos)
     kept = np.setdiff1d(np.arange(count), list(broken))
     named = [
@@ -219,7 +231,20 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
         names = first_names(named)
         print(f"left out {len(named):,} broken photos of {count:,}: {names}", file=sys.stderr)
         _keep_only(kept, file)
+    if line := _cropped_in_words(crops, align):
+        print(line, file=sys.stderr)
     return kept, named
+
+
+def _cropped_in_words(crops: Mapping[str, int], align: bool) -> str:
+    """How photos were cropped whose proportions are not CelebA's; empty where there are none."""
+    around, middle = crops.get("face", 0), crops.get("middle", 0)
+    if not around + middle:
+        return ""
+    photos = f"cropped {around + middle:,} photos whose proportions are not CelebA's"
+    if not align:
+        return f"{photos}: to their middle"
+    return f"{photos}: {around:,} around the face in them, {middle:,} without one to their middle"
 
 
 def _blocks(source: Source) -> Iterator[Block]:
@@ -236,15 +261,17 @@ def _blocks(source: Source) -> Iterator[Block]:
         yield block
 
 
-def _read_journal(path: Path) -> dict[int, tuple[str, list[tuple[int, str]]]]:
-    """Checksum and broken photos of every block that was finished."""
+def _read_journal(path: Path) -> dict[int, "DecodedBlock"]:
+    """Every block that was finished, by its number."""
+    from vaelib.sources.decode import DecodedBlock
+
     done = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
-            number, checksum, broken = json.loads(line)
-        except ValueError:  # the line being written when the process ended
+            block = DecodedBlock(*json.loads(line))
+        except (ValueError, TypeError):  # the line being written when the process ended
             continue
-        done[int(number)] = (str(checksum), list(broken))
+        done[block.number] = block
     return done
 
 
