@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,13 +16,16 @@ import joblib
 import numpy as np
 import PIL
 import pytest
+import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import edit, refusal
 from tests.sources import shapes
-from vaelib.sources import cache, decode, layouts, prepare
+from vaelib.evaluation.detector import hog_scores
+from vaelib.faces import render
+from vaelib.sources import alignment, cache, decode, layouts, prepare
 from vaelib.sources.source import Source
 from vaelib.support import paths
 
@@ -234,14 +238,56 @@ def test_faces_stand_in_the_order_of_their_file_names(photo_folder: Make, tmp_pa
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_celeba_photo_is_kept_whole_whatever_its_aspect(
-    celeba_folder: Make, tmp_path: Path
+def test_a_photo_beside_celebas_lists_is_cropped_where_it_is_not_aligned(
+    celeba_folder: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = celeba_folder(64)
     square = Image.new("RGB", (218, 218), "red")
     square.paste((255, 255, 255), (20, 0, 198, 218))
     square.save(folder / "img_align_celeba/000000.jpg")
-    assert images(prepared(folder, tmp_path / "prepared"))[0, 1, :, 0].max() < 20
+    assert images(prepared(folder, tmp_path / "prepared"))[0, 1, :, 0].min() > 240
+    said = "cropped 1 photo whose proportions are not CelebA's: 0 around the face in it, 1 without"
+    assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def portraits(tmp_path: Path) -> Path:
+    """Seventy square photos of procedural faces, each somewhere else before a plain ground."""
+    folder = tmp_path / "portraits"
+    folder.mkdir()
+    for number, face in enumerate(render.generate(70, 0)[0]):
+        photo = Image.new("RGB", (300, 300), (90, 120, 150))
+        portrait = Image.fromarray(face.transpose(1, 2, 0)).resize((120, 160))
+        photo.paste(portrait, (20 + 2 * number, 10 + number))
+        photo.save(folder / f"{number:03}.png")
+    return folder
+
+
+def found_share(faces: NDArray[np.uint8]) -> float:
+    """The share of faces that a detector finds, of another kind than the one that aligns."""
+    return float((hog_scores(torch.from_numpy(faces)) > 0).float().mean())
+
+
+@pytest.mark.slow
+def test_photos_are_cropped_around_the_faces_in_them_unless_that_is_off(
+    portraits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    around = images(prepared(portraits, tmp_path / "around"))
+    assert re.search(r"cropped 70 photos .*: [4-7]\d around the face", capsys.readouterr().err)
+    monkeypatch.setenv(alignment.VARIABLE, "off")
+    middle = images(prepared(portraits, tmp_path / "middle"))
+    assert "cropped 70 photos" in capsys.readouterr().err
+    assert found_share(around) > found_share(middle) + 0.3
+
+
+def test_another_choice_is_another_cache(portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = layouts.find(str(portraits))
+    key = prepare.cache_key(source, 70)
+    monkeypatch.setenv(alignment.VARIABLE, "off")
+    assert prepare.cache_key(source, 70) != key
 
 
 # --- broken photos

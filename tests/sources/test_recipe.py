@@ -51,7 +51,6 @@ PIXELS = {
     "7 of 16 bits": [126.0, 126.0, 126.0, 0.0, 3.97],
     "8 a JPEG": [117.81, 104.46, 120.64, 20.33, 18.3],
 }
-WIDE_UNCROPPED = [128.28, 92.88, 127.69, 48.55, 11.24]
 SPLIT = "00000000200010001000102000001110000100002100102000020000000100000010000200022000"
 
 PROCEDURAL_PIXELS = [
@@ -161,8 +160,8 @@ def test_lists_give_the_same_attributes_and_split(photos: Path, tmp_path: Path) 
     eyeglasses_then_young = ["00", "01", "10", "11"] * 20
     assert packed(found["attributes"]) == eyeglasses_then_young, CHANGED
     assert found["split"].tolist() == [k % 3 for k in range(80)], CHANGED
-    uncropped = summary(found["images"][names.index("3 wide.png")])
-    assert uncropped == pytest.approx(WIDE_UNCROPPED, abs=0.3), f"{CHANGED}\n{uncropped}"
+    wide = summary(found["images"][names.index("3 wide.png")])
+    assert wide == pytest.approx(PIXELS["3 wide"], abs=0.3), f"{CHANGED}\n{wide}"
 
 
 def test_procedural_faces_are_prepared_to_the_same_arrays(tmp_path: Path) -> None:

@@ -241,10 +241,13 @@ def _cropped_in_words(crops: Mapping[str, int], align: bool) -> str:
     around, middle = crops.get("face", 0), crops.get("middle", 0)
     if not around + middle:
         return ""
-    photos = f"cropped {around + middle:,} photos whose proportions are not CelebA's"
+    several = around + middle > 1
+    photos = f"{around + middle:,} photos" if several else "1 photo"
+    words = f"cropped {photos} whose proportions are not CelebA's"
     if not align:
-        return f"{photos}: to their middle"
-    return f"{photos}: {around:,} around the face in them, {middle:,} without one to their middle"
+        return f"{words}, to the middle"
+    them = "them" if several else "it"
+    return f"{words}: {around:,} around the face in {them}, {middle:,} without one to the middle"
 
 
 def _blocks(source: Source) -> Iterator[Block]:
