@@ -1,6 +1,7 @@
 """`python -m vaelib app`: the explorer as a page of its own."""
 
-from vaelib.config import DEVICES, PRESETS
+from vaelib.commands.common import add_align_and_device
+from vaelib.config import PRESETS
 from vaelib.support.command_line import OneLineParser
 
 SUMMARY = "Open the explorer as a page in the browser, on this machine alone"
@@ -16,9 +17,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--port", type=int, default=8866, help="of this machine (default: %(default)s)")
     add("--base-url", default="/", help="path behind another server (default: %(default)s)")
     add("--no-browser", action="store_true", help="only print the address")
-    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
-    add("--align", choices=("auto", "off"), default="auto", help=meaning)
-    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
+    add_align_and_device(parser)
 
 
 def run(data: str, preset: str, name: str, port: int, base_url: str, no_browser: bool) -> None:

@@ -8,8 +8,7 @@ EXAMPLE = "inspect ~/Downloads/celeba"
 
 
 def add_options(parser: OneLineParser) -> None:
-    add = parser.add_argument
-    add("path", help="a folder, a zip, parquet, 'auto' or 'synthetic'")
+    parser.add_argument("path", help="a folder, a zip, parquet, 'auto' or 'synthetic'")
 
 
 def run(path: str) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vaelib.config import DEVICES, PRESETS, Experiment
+from vaelib.commands.common import add_align_and_device
+from vaelib.config import PRESETS, Experiment
 from vaelib.support.command_line import OneLineParser, exit_interrupted
 from vaelib.support.errors import InputError
 
@@ -31,9 +32,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--batch-size", type=int, default=default, help=f"images per step (default: {default})")
     default = Experiment().latent
     add("--latent", type=int, default=default, help=f"size of z (default: {default})")
-    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
-    add("--align", choices=("auto", "off"), default="auto", help=meaning)
-    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
+    add_align_and_device(parser)
 
 
 def run(data: str, name: str, images: int, batch_size: int, latent: int) -> None:

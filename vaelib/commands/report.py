@@ -3,7 +3,8 @@
 import sys
 from typing import Any
 
-from vaelib.config import DEVICES, PRESETS
+from vaelib.commands.common import add_align_and_device
+from vaelib.config import PRESETS
 from vaelib.support.command_line import OneLineParser, exit_interrupted
 
 SUMMARY = "Train the seven models, draw the figures, typeset the report"
@@ -31,9 +32,7 @@ def add_options(parser: OneLineParser) -> None:
     add("--cluster", default="", help="dask scheduler whose workers train (default: none)")
     meaning = "also put the outputs into the project's own notebooks"
     add("--keep-outputs", action="store_true", help=meaning)
-    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
-    add("--align", choices=("auto", "off"), default="auto", help=meaning)
-    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
+    add_align_and_device(parser)
 
 
 def run(**options: Any) -> None:

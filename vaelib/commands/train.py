@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from vaelib.commands.common import add_align_and_device
 from vaelib.config import (
-    DEVICES,
     PRESETS,
     Experiment,
     KLReading,
@@ -63,9 +63,7 @@ def add_options(parser: OneLineParser) -> None:
         add(_option(name), choices=choices, default="auto", help=f"{meaning} (default: auto)")
     add("--deterministic", action="store_true", help="the same bits again on a GPU, more slowly")
     add("--threads", type=int, default=0, help="cores to use (default: all)")
-    meaning = "auto: photos that are cropped are cropped around the face in them (default: auto)"
-    add("--align", choices=("auto", "off"), default="auto", help=meaning)
-    add("--device", choices=DEVICES, default="auto", help="to compute on (default: auto)")
+    add_align_and_device(parser)
 
 
 def _option(name: str) -> str:
