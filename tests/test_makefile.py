@@ -25,7 +25,8 @@ def checkout(tmp_path: Path) -> Path:
 def commands(checkout: Path, *arguments: str) -> str:
     """What `make` would do, or why it does nothing; also where `make` runs these tests."""
     command = ["make", "--dry-run", *arguments]
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    given = ("MAKE", "VENV", "PYTHON", "TORCH", "ARGS")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(given)}
     done = subprocess.run(
         command, cwd=checkout, env=outside, capture_output=True, text=True, check=False
     )
