@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 # Every core runs one test at a time, and the tests of a file stay together: they share fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 export JUPYTER_PLATFORM_DIRS := 1
+# A report of a minute or two.
+SMALL := --data synthetic --preset smoke --budget 320 --side-budget 96
 
-.PHONY: report celeba test quick-test check-long test-pythons lint bench lab app lock clean
+.PHONY: report celeba test quick-test check-long test-pythons torture lint bench lab app lock clean
 
 report: $(VENV)/ready  ## the seven models, the figures and the PDF; options in ARGS
 	$(BIN)/python -m vaelib report $(ARGS)
@@ -18,7 +20,7 @@ celeba: $(VENV)/ready  ## find a copy of CelebA, or download one with ARGS=--agr
 test: $(VENV)/ready  ## every test but those of check-long, the notebooks among them
 	$(PYTEST) -m "not long"
 
-quick-test: $(VENV)/ready  ## what is tested within a minute: no notebooks, no browser, no cluster
+quick-test: $(VENV)/ready  ## what is tested within minutes: no notebooks, no browser, no cluster
 	$(PYTEST) -m "not (notebook or browser or cluster or slow or long)"
 
 check-long: $(VENV)/ready  ## what takes many minutes: models that are trained to be measured
@@ -31,9 +33,13 @@ test-pythons:  ## the quick tests and a smoke report on every newer Python of th
 	  done; \
 	  [ "$$python" = none ] && echo "Python $$version: none here" && continue; \
 	  $(MAKE) PYTHON="$$python" VENV=.venv-$$version quick-test && \
-	  VAELIB_RUNS=build/python$$version/runs $(MAKE) VENV=.venv-$$version report ARGS="--preset smoke --data synthetic --out build/python$$version" && \
+	  VAELIB_RUNS=build/python$$version/runs $(MAKE) VENV=.venv-$$version report ARGS="$(SMALL) --out build/python$$version" && \
 	  echo "Python $$version: passed" || exit 1; \
 	done
+
+SEED ?= 0
+torture: $(VENV)/ready  ## a campaign against the program: kills, full disks, damaged files; half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torture $(SEED)
 
 lint: $(VENV)/ready  ## style, types and the import order
 	$(BIN)/ruff check .

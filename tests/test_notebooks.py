@@ -212,6 +212,17 @@ def test_every_picture_of_a_page_has_an_alternative_text(
     assert len(texts) >= 2
 
 
+@pytest.mark.notebook
+@pytest.mark.long
+def test_executed_notebooks_run_again_print_the_same_everywhere(smoke: Smoke) -> None:
+    # Strictly: every output of every cell, not the marked ones alone.
+    notebooks = smoke.out / "build/synthetic"
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-cell-timeout=600"]
+    command += ["-p", "no:cacheprovider", f"--rootdir={notebooks}", str(notebooks)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=notebooks, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 # --- nbval's comparison of outputs, without another execution
 
 
