@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 # Set before anything imports vaelib.support.paths, and inherited by the processes that tests start.
 ROOT = Path(__file__).resolve().parent.parent
 
-# What pip installs for torch, numpy and safetensors, as far as it is Python's.
+# What pip installs for torch, numpy, safetensors and msgspec, as far as it is Python's.
 TRAINING = ["torch", "torchgen", "functorch", "triton", "nvidia", "numpy", "numpy.libs"]
 TRAINING += ["filelock", "typing_extensions.py", "jinja2", "markupsafe", "sympy", "mpmath"]
-TRAINING += ["networkx", "fsspec", "safetensors"]
+TRAINING += ["networkx", "fsspec", "safetensors", "msgspec"]
 
 # A study that trains in seconds.
 SMALL = Experiment(latent=4, budget=96, batch_size=16)
@@ -86,7 +86,7 @@ def edit(path: Path, line: int, new: str | None) -> None:
 
 @pytest.fixture
 def bare_python(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Run Python code where nothing is installed but torch, numpy and safetensors."""
+    """Run Python code where nothing is installed but torch, numpy, safetensors and msgspec."""
     installed = Path(torch.__file__).parent.parent
     packages = tmp_path / "packages"
 

@@ -1,7 +1,8 @@
 """The one command line: `python -m vaelib COMMAND`, also installed as `vaelib`.
 
 Each command is a module of `vaelib.commands`. It imports what it needs only when it runs, so that
-help is there at once, and `train` runs where nothing but torch, numpy and safetensors is installed.
+help is there at once, and `train` runs where torch, numpy, safetensors and msgspec alone are
+installed.
 """
 
 import os

@@ -116,7 +116,7 @@ def test_a_run_with_an_unknown_setting_is_left_out_with_the_reason(
     (run / runs.EXPERIMENT).write_text(json.dumps(settings))
     index = find_runs(tmp_path, FACES)
     assert index.names == ()
-    assert index.unreadable[0].startswith("run: ")
+    assert "run/experiment.json is not as it was written" in index.unreadable[0]
 
 
 def test_a_run_with_weights_of_an_older_format_is_left_out_with_the_reason(tmp_path: Path) -> None:
@@ -124,7 +124,8 @@ def test_a_run_with_weights_of_an_older_format_is_left_out_with_the_reason(tmp_p
     (run / runs.MODEL).rename(run / "model.npz")
     index = find_runs(tmp_path, FACES)
     assert index.names == ()
-    assert index.unreadable == ("run: there is no model.safetensors",)
+    assert "run is not a whole run" in index.unreadable[0]
+    assert "model.safetensors" in index.unreadable[0]
 
 
 def test_a_model_is_the_one_that_was_trained(tmp_path: Path) -> None:
@@ -157,17 +158,21 @@ def test_a_run_deleted_after_it_was_loaded_still_works(tmp_path: Path) -> None:
     assert index.model("centred") is before
 
 
-def test_a_damaged_run_is_refused(tmp_path: Path) -> None:
+def test_a_run_damaged_meanwhile_is_refused(tmp_path: Path) -> None:
     run = finished(tmp_path, "run", SEVEN["centred"])
+    index = find_runs(tmp_path, FACES)
     (run / runs.MODEL).write_bytes(b"damaged")
-    message = refusal(lambda: find_runs(tmp_path, FACES).model("centred"))
-    assert message.startswith("the run centred cannot be read:")
+    message = refusal(lambda: index.model("centred"))
+    assert message.startswith("the run centred cannot be used:")
 
 
-def test_a_model_of_another_size_is_refused(tmp_path: Path) -> None:
+def test_a_bad_run_is_left_out_with_the_reason_and_the_others_are_shown(tmp_path: Path) -> None:
+    finished(tmp_path, "good", SEVEN["latent-32"])
     experiment = SEVEN["centred"]
     weights = new_model(experiment).state_dict()
     smaller = {name: weight[:1] for name, weight in weights.items()}
     runs.finish(tmp_path / "run", experiment, [], {"fingerprint": FACES}, smaller)
-    message = refusal(lambda: find_runs(tmp_path, FACES).model("centred"))
-    assert message.startswith("the model centred was trained for faces of another size;")
+    index = find_runs(tmp_path, FACES)
+    assert index.names == ("latent-32",)
+    (reason,) = index.unreadable
+    assert "encoder.convolutions.0.weight is [1, 3, 4, 4] torch.float32, not [32," in reason

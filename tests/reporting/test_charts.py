@@ -27,7 +27,7 @@ from vaelib.publishing.cells import TEXT_INCHES
 from vaelib.reporting import chart_style, charts
 from vaelib.reporting.notation import model_formula
 from vaelib.reporting.picture import Picture
-from vaelib.training.runs import HistoryRow, Run
+from vaelib.training.runs import HistoryRow, Run, Split
 
 
 def run(name: str, scale: float = 1.0) -> Run:
@@ -35,7 +35,8 @@ def run(name: str, scale: float = 1.0) -> Run:
     history = [HistoryRow(0, "validation", 0, 4 * scale, 4 * scale, 50 * scale, 0.0, 0.0)]
     for seen in (1000, 2000, 3000):
         fallen = scale * 1000 / seen
-        for split, loss in (("train", fallen), ("validation", 2 * fallen)):
+        losses: dict[Split, float] = {"train": fallen, "validation": 2 * fallen}
+        for split, loss in losses.items():
             history.append(HistoryRow(1, split, seen, loss, loss, 100 * loss, 1.0, 1000.0))
     return Run(Path(), SEVEN.get(name, Experiment()), history)
 

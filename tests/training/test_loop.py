@@ -41,7 +41,7 @@ def fitted(
 ) -> TrainingState:
     """The state after training, resumed from what the folder holds."""
     state = state or checkpoints.initial_state(experiment, CPU)
-    checkpoints.restore(folder, state)
+    checkpoints.restore(folder, state, experiment.budget)
     with closing(loop.CheckpointWriter(folder)) as checkpoint_writer:
         loop.fit(state, experiment, faces, Execution().resolved(CPU), watch, checkpoint_writer)
     return state
@@ -92,7 +92,7 @@ def test_a_loss_that_is_not_finite_names_its_step_and_what_is_kept(
     assert "after 64 images" in message
     assert "\n" not in message
     saved = checkpoints.initial_state(SMALL, CPU)
-    checkpoints.restore(tmp_path, saved)
+    checkpoints.restore(tmp_path, saved, SMALL.budget)
     assert saved.images_seen == 64
     assert all(weight.isfinite().all() for weight in saved.model.parameters())
 

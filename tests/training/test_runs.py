@@ -2,8 +2,10 @@
 
 import csv
 import json
+import random
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +16,10 @@ import torch
 from safetensors import safe_open
 
 from tests.conftest import SMALL
+from tests.training.damage import damaged, forgeries, seal
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
+from vaelib.support.errors import DamagedError
 from vaelib.training import runs
 from vaelib.training.loop import held_out_loss
 from vaelib.training.run_one import train_or_load
@@ -120,6 +124,71 @@ def test_a_missing_file_is_named(copied: Path, name: str) -> None:
     (copied / name).unlink()
     with pytest.raises(ValueError, match=name):
         runs.load(copied)
+
+
+@pytest.mark.parametrize("checksums", [{}, {runs.MODEL: "0"}])
+def test_a_marker_without_the_checksum_of_each_file_proves_nothing(
+    copied: Path, checksums: dict[str, str]
+) -> None:
+    marker = {"images_seen": SMALL.budget, "sha256": checksums}
+    (copied / runs.FINISHED).write_text(json.dumps(marker))
+    with pytest.raises(DamagedError, match=r"has no checksum of experiment\.json"):
+        runs.load(copied)
+
+
+def test_a_run_in_the_folder_of_another_is_trained_again(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "another")
+    assert runs.load_if_finished(tmp_path / "another") is None
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path / 'another'} holds another run, {trained.key}; it is trained again\n"
+
+
+def test_a_history_that_ends_early_is_no_finished_run(
+    trained: Run, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (copied / runs.HISTORY).read_text().splitlines(keepends=True)
+    (copied / runs.HISTORY).write_text("".join(lines[:-4]))
+    seal(copied)
+    assert runs.load_if_finished(copied) is None
+    assert f"ends before {SMALL.budget} images; it is trained again" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_refused_though_their_checksum_is_right(
+    trained: Run, tmp_path: Path
+) -> None:
+    weights = trained.model.state_dict()
+    weights["decoder.linear.bias"] = torch.full_like(weights["decoder.linear.bias"], float("nan"))
+    runs.finish(tmp_path, trained.experiment, trained.history, trained.environment, weights)
+    with pytest.raises(DamagedError, match=r"decoder\.linear\.bias has values that are not finite"):
+        runs.load(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", runs.CHECKED)
+def test_whatever_a_stranger_puts_in_a_file_is_a_run_or_is_refused(copied: Path, name: str) -> None:
+    content, draw = (copied / name).read_bytes(), random.Random(0)
+    contents = [damaged(content, draw) for _ in range(10)]
+    if name != runs.MODEL:
+        contents += forgeries(content, draw)
+    for forged in contents:
+        (copied / name).write_bytes(forged)
+        seal(copied)
+        with suppress(DamagedError):
+            run = runs.load(copied)
+            assert json.dumps(runs.training_record({"forged": run}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*runs.CHECKED, runs.FINISHED])
+def test_an_accident_to_any_file_is_noticed(trained: Run, copied: Path, name: str) -> None:
+    content, draw = (copied / name).read_bytes(), random.Random(1)
+    for _ in range(20):
+        (copied / name).write_bytes(damaged(content, draw))
+        with suppress(DamagedError):
+            run = runs.load(copied)  # a space in the marker, say
+            assert (run.experiment, run.history) == (trained.experiment, trained.history)
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ from vaelib.support.errors import InputError
 
 SUMMARY = "Train one experiment and print the folder of the finished run"
 DETAILS = """\
-A run that is finished is not trained again, an interrupted one goes on. Needs only torch, numpy and
-safetensors if --data is a folder of prepared faces."""
+A run that is finished is not trained again, an interrupted one goes on. Needs only torch, numpy,
+safetensors and msgspec if --data is a folder of prepared faces."""
 EXAMPLE = "train --data PATH --lam 1e-5 --latent 64 --seed 0 --budget 400000 --runs DIR"
 
 # What describes an experiment besides the preset's budget and batch size, and the precision.

@@ -13,15 +13,14 @@ Whether an image shows a face at all is not its business: see `vaelib.evaluation
 
 import functools
 import hashlib
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from vaelib.data import FaceSet, to_float
@@ -38,7 +37,8 @@ from vaelib.evaluation.classifier_training import (
     train_network,
 )
 from vaelib.sources import annotations
-from vaelib.support import files, paths
+from vaelib.support import checked, files, paths
+from vaelib.support.errors import DamagedError
 from vaelib.training import hardware
 
 # Part of a classifier's key, besides the faces. Raise it, with a line on what changed, whenever
@@ -47,6 +47,8 @@ RECIPE = 2  # no longer learns which faces are deformed, and blurs none that it 
 
 RELIABLE = 0.80  # area under the ROC curve; an attribute below it is not used for any measure
 MAX_IMAGES = 60_000  # of training, or MAX_EPOCHS, whichever is less
+
+Area = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 WEIGHTS, RECORD = "classifier.safetensors", "classifier.json"  # files; the record is written last
 
@@ -117,9 +119,8 @@ def classifier_for(faces: FaceSet) -> AttributeClassifier:
         if is_trained(faces):
             try:
                 return _load(faces)
-            except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-                reason = str(error).splitlines()[0]
-                print(f"{folder} is damaged ({reason}); it is trained again", file=sys.stderr)
+            except (DamagedError, OSError) as error:
+                print(f"{error}; the classifier is trained again", file=sys.stderr)
         _train(faces)
         return _load(faces)
 
@@ -137,30 +138,56 @@ def _key(faces: FaceSet) -> str:
     return hashlib.sha256(f"{faces.fingerprint} {RECIPE}".encode()).hexdigest()[:10]
 
 
+class _Record(msgspec.Struct):
+    """What classifier.json holds of a trained network, as far as it is needed here."""
+
+    targets: tuple[str, ...]
+    auc: tuple[Area | None, ...]  # None: all held-out faces are alike
+    factors: tuple[str, ...]
+    predicts_attributes: bool
+    sha256: str  # of the weights
+
+
 def _load(faces: FaceSet) -> AttributeClassifier:
-    """The trained classifier, in evaluation mode, on the device at hand."""
+    """The trained classifier, in evaluation mode, on the device at hand.
+
+    Raises DamagedError where it is not whole, or of other faces; OSError where a file is missing.
+    """
     folder = _folder(faces)
-    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    if files.checksum(folder / WEIGHTS) != record["sha256"]:
-        raise ValueError(f"{WEIGHTS} is not as it was written")
-    targets, factors = tuple(record["targets"]), tuple(record["factors"])
+    record = checked.read_json(folder / RECORD, _Record)
+    targets, factors = _outputs(faces)
+    with checked.damage_in(folder / RECORD):
+        outputs = (record.targets, record.factors, record.predicts_attributes)
+        if outputs != (targets, factors, bool(faces.attribute_names)):
+            raise ValueError("it predicts something else")
+        if len(record.auc) != len(targets):
+            raise ValueError(f"it has {len(record.auc)} areas of {len(targets)} targets")
+    tensors = checked.read_tensors(folder / WEIGHTS).tensors
     network = ClassifierNetwork(len(targets) + len(factors))
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    checked.check_tensors(folder / WEIGHTS, tensors, network.state_dict())
+    if files.checksum(folder / WEIGHTS) != record.sha256:
+        raise DamagedError(f"{folder / WEIGHTS} is not as it was written")
+    network.load_state_dict(tensors)
     return AttributeClassifier(
         network=network.to(hardware.pick_device()).eval().requires_grad_(False),
         key=_key(faces),
         targets=targets,
-        auc=tuple(float("nan") if auc is None else auc for auc in record["auc"]),
-        predicts_attributes=record["predicts_attributes"],
+        auc=tuple(float("nan") if auc is None else auc for auc in record.auc),
+        predicts_attributes=record.predicts_attributes,
         factors=factors,
     )
+
+
+def _outputs(faces: FaceSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the classifier of these faces predicts: targets, and factors."""
+    factors = tuple(FACTORS) if faces.kind == "synthetic" else ()
+    return faces.attribute_names or PRETEXT_TASKS, factors
 
 
 def _train(faces: FaceSet) -> None:
     """Train a classifier and write it: the weights, and last what they predict and how well."""
     folder = _folder(faces)
-    targets = faces.attribute_names or PRETEXT_TASKS
-    factors = tuple(FACTORS) if faces.kind == "synthetic" else ()
+    targets, factors = _outputs(faces)
     budget = min(MAX_IMAGES, MAX_EPOCHS * len(faces.train))
     network = train_network(faces, len(targets) + len(factors), budget)
     classifier = AttributeClassifier(

@@ -11,18 +11,19 @@ images without one, for each data set anew, before any model is looked at: see `
 
 import functools
 import hashlib
-import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import mean
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import dlib
+import msgspec
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -30,10 +31,13 @@ from torch import Tensor
 from vaelib.data import FaceSet, evenly_spaced, to_float, to_uint8
 from vaelib.evaluation import altered_faces
 from vaelib.sources.alignment import CASCADE, SCALE_STEP
-from vaelib.support import files, paths, progress
+from vaelib.support import checked, files, paths, progress
+from vaelib.support.errors import DamagedError
 
 DetectorName = Literal["haar", "hog"]  # the one that decides, and the second opinion
 Detectors = Mapping[DetectorName, "Calibration"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Shares = Annotated[dict[str, Share], msgspec.Meta(min_length=1)]
 
 # Part of the calibrations' key, besides the faces. Raise it, with a line on what changed, whenever
 # a score or a threshold comes to another value.
@@ -133,9 +137,9 @@ class Calibration:
 
     detector: DetectorName
     threshold: float
-    faces: dict[str, float]  # share of images in which a face is found, by kind of face
-    others: dict[str, float]  # the same by kind of image without a whole face
-    degrees: dict[str, float]  # the same of faces that were deformed, by pixels of deformation
+    faces: Shares  # of images in which a face is found, by kind of face
+    others: Shares  # the same by kind of image without a whole face
+    degrees: Shares  # the same of faces that were deformed, by pixels of deformation
 
     @property
     def gap(self) -> float:
@@ -194,6 +198,16 @@ def _share(scores: Tensor, threshold: float) -> float:
     return float((scores >= threshold).double().mean())
 
 
+def _read(file: Path) -> Detectors:
+    """The calibrations in a file."""
+    records = checked.read_json(file, dict[DetectorName, Calibration])
+    with checked.damage_in(file):
+        for name in SCORES:
+            if name not in records or records[name].detector != name:
+                raise ValueError(f"it has no calibration of {name}")
+    return records
+
+
 @functools.lru_cache(maxsize=1)
 def detectors_for(faces: FaceSet) -> Detectors:
     """Both detectors, calibrated on these faces: on the first call, and loaded afterwards.
@@ -204,12 +218,11 @@ def detectors_for(faces: FaceSet) -> Detectors:
     digest = hashlib.sha256(f"{faces.fingerprint} {RECIPE}".encode()).hexdigest()[:10]
     file = paths.RUNS / faces.name / f"detectors-{digest}.json"
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
-        return {name: Calibration(**records[name]) for name in SCORES}
+        return _read(file)
     except FileNotFoundError:
         pass
-    except (ValueError, KeyError, TypeError) as error:
-        print(f"{file} is damaged ({error}); it is made again", file=sys.stderr)
+    except DamagedError as error:
+        print(f"{error}; it is made again", file=sys.stderr)
     detectors: dict[DetectorName, Calibration] = {}
     with progress.watching("calibrating face detectors", len(SCORES), "detectors") as watch:
         for name in SCORES:

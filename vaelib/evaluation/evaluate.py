@@ -8,6 +8,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -29,7 +30,8 @@ from vaelib.evaluation.held_out import HeldOutFaces, held_out_faces
 from vaelib.evaluation.prior_gap import Encoded
 from vaelib.loss import calibrated_bits_per_dimension, kl_per_latent, optimal_lam
 from vaelib.model import VAE
-from vaelib.support import files, paths, progress
+from vaelib.support import checked, files, paths, progress
+from vaelib.support.errors import DamagedError
 from vaelib.training.runs import Run
 
 # Part of the measures' key, besides the run, the classifier and the generated faces. Raise it, with
@@ -129,14 +131,26 @@ def _kept(
     digest = hashlib.sha256(all_settings.encode()).hexdigest()[:10]
     file = paths.RUNS / faces.name / "measures" / f"{key}-{digest}.npz"
     try:
-        return {name: torch.from_numpy(array) for name, array in files.read_arrays(file).items()}
+        return _read(file)
     except FileNotFoundError:
         pass
-    except ValueError as error:
+    except DamagedError as error:
         print(f"{error}; it is measured again", file=sys.stderr)
     measures = take()
     files.write_arrays(file, {name: value.numpy() for name, value in measures.items()})
     return measures
+
+
+def _read(file: Path) -> Measures:
+    """Measures that were taken before; nan where there was nothing to measure."""
+    arrays = checked.read_arrays(file)
+    with checked.damage_in(file):
+        if not arrays:
+            raise ValueError("it has no measures")
+        for name, array in arrays.items():
+            if array.shape != (1 + bootstrap.REPLICATES,) or array.dtype.kind != "f":
+                raise ValueError(f"{name} is {list(array.shape)} {array.dtype}")
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _model_measures(

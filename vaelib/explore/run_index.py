@@ -1,6 +1,5 @@
 """The trained models at hand, by name, whatever recipe and budget they were trained with."""
 
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -8,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaelib import latent
 from vaelib.config import ALL_EXPERIMENTS, SEVEN, Experiment
 from vaelib.model import VAE
 from vaelib.reporting.notation import as_text, model_text, scientific
 from vaelib.support import paths
-from vaelib.support.errors import InputError
+from vaelib.support.errors import DamagedError, InputError
 from vaelib.training import runs
 
 
@@ -36,7 +34,7 @@ class RunIndex(NamedTuple):
     """Finished runs by name; a model is loaded when it is first needed."""
 
     entries: dict[str, RunEntry]
-    unreadable: tuple[str, ...] = ()  # folders that look finished, each with the reason
+    unreadable: tuple[str, ...] = ()  # what is wrong with folders that look finished, a line each
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,7 +55,7 @@ class RunIndex(NamedTuple):
     def model(self, name: str) -> VAE:
         """The model of this name, in evaluation mode.
 
-        Raises InputError where its run was deleted or damaged since, or is of another size.
+        Raises InputError where its run was deleted or damaged since.
         """
         return _load(name, self.entries[name].folder)
 
@@ -85,17 +83,14 @@ def _read(folder: Path, fingerprint: str) -> tuple[list[RunEntry], list[str]]:
     entries: list[RunEntry] = []
     unreadable: list[str] = []
     for marker in sorted(folder.glob(f"*/{runs.FINISHED}")):
-        run = marker.parent
         try:
-            settings = json.loads((run / runs.EXPERIMENT).read_text(encoding="utf-8"))
-            environment = json.loads((run / runs.ENVIRONMENT).read_text(encoding="utf-8"))
-            same_faces = environment.get("fingerprint") == fingerprint
-            if not (run / runs.MODEL).exists():
-                raise ValueError(f"there is no {runs.MODEL}")
-            experiment = Experiment(**settings)
-            entries.append(RunEntry(run, experiment, same_faces, marker.stat().st_mtime))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            unreadable.append(f"{run.name}: {error}")
+            run = runs.load(marker.parent)
+            finished_at = marker.stat().st_mtime
+        except (DamagedError, OSError) as error:  # of a file that is deleted meanwhile
+            unreadable.append(str(error))
+            continue
+        same_faces = run.environment.get("fingerprint") == fingerprint
+        entries.append(RunEntry(run.folder, run.experiment, same_faces, finished_at))
     return [entry for entry in entries if entry.shown], unreadable
 
 
@@ -152,15 +147,8 @@ def _load(name: str, folder: Path) -> VAE:
             f"train it again with {paths.report_command()}"
         )
     try:
-        model = runs.load(folder).model
-        latent.decode(model, latent.noise(1, model.latent))
-    except RuntimeError:  # of torch, where the weights do not fit the network
+        return runs.load(folder).model
+    except DamagedError as error:
         raise InputError(
-            f"the model {name} was trained for faces of another size; delete {folder.name} and "
-            f"train it again with {paths.report_command()}"
+            f"the run {name} cannot be used: {error}; train it again with {paths.report_command()}"
         ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"the run {name} cannot be read: {error}; train it again with {paths.report_command()}"
-        ) from None
-    return model

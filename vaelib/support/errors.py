@@ -1,4 +1,4 @@
-"""The one kind of error that is the reader's to mend."""
+"""The kinds of error that are not the program's own."""
 
 from vaelib.support.text import printable
 
@@ -12,3 +12,11 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+class DamagedError(InputError):
+    """A file is not what it should be: cut short, altered, or made by something else.
+
+    The message names the file and says what is wrong. Whoever can make the file again does, and
+    says so; elsewhere it is shown as it is.
+    """

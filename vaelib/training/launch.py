@@ -9,7 +9,8 @@ from vaelib.support.errors import InputError
 from vaelib.training import cluster as dask_cluster
 from vaelib.training import processes
 from vaelib.training.processes import Experiments, Setup
-from vaelib.training.runs import FINISHED, Run, load, load_if_finished, run_folder
+from vaelib.training.run_one import load_finished
+from vaelib.training.runs import FINISHED, Run, load, run_folder
 from vaelib.training.step import Execution
 
 
@@ -41,7 +42,7 @@ def run(
         if experiment in finished or experiment in missing.values():
             continue
         folder = run_folder(experiment, faces, runs)
-        loaded = load_if_finished(folder)
+        loaded = load_finished(folder)
         if loaded:
             finished[experiment] = loaded
             continue

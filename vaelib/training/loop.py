@@ -18,7 +18,7 @@ from vaelib.support import progress
 from vaelib.support.interrupts import on_first_interrupt
 from vaelib.training import checkpoints
 from vaelib.training.checkpoints import MeanLoss, TrainingState, mean_over
-from vaelib.training.runs import HistoryRow
+from vaelib.training.runs import HistoryRow, Split
 from vaelib.training.step import Execution, training_step
 
 STAGES = 12  # points of the loss curve
@@ -144,7 +144,7 @@ class HistoryRecorder:
     def _validation_loss(self) -> MeanLoss:
         return held_out_loss(self.state.model, self.validation, self.experiment)
 
-    def _append(self, epoch: int, split: str, mean: MeanLoss, rate: float) -> None:
+    def _append(self, epoch: int, split: Split, mean: MeanLoss, rate: float) -> None:
         _, loss, reconstruction, kl = mean
         seen, seconds = self.state.images_seen, self.state.seconds
         row = HistoryRow(epoch, split, seen, loss, reconstruction, kl, seconds, rate)

@@ -1,16 +1,19 @@
 """Train one experiment, or load it if it was trained before.
 
-Needs torch, numpy and safetensors alone, for a GPU machine or a cluster job.
+Needs torch, numpy, safetensors and msgspec alone, for a GPU machine or a cluster job.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.support import files, progress, provenance
+from vaelib.support.checked import is_finite
 from vaelib.support.errors import InputError
 from vaelib.training import checkpoints, hardware
 from vaelib.training.fast_layers import plain_state_dict
@@ -35,7 +38,7 @@ def train_or_load(
     """
     folder = run_folder(experiment, faces, runs)
     label = label or folder.name
-    finished = load_if_finished(folder)
+    finished = load_finished(folder)
     if finished:
         return finished
     with _writing_alone(folder, label):
@@ -47,6 +50,23 @@ def train_or_load(
     return load(folder)
 
 
+def load_finished(folder: Path) -> Run | None:
+    """The run in this folder; None where it must be trained, with a line if it is damaged.
+
+    Checkpoints that a kill left in a finished run are removed, unless a process is writing there.
+    """
+    finished = load_if_finished(folder)
+    if finished and checkpoints.are_left(folder):
+        with suppress(OSError, Timeout), FileLock(_lock_file(folder), timeout=0):
+            checkpoints.remove(folder)
+    return finished
+
+
+def _lock_file(folder: Path) -> Path:
+    """The lock that a process holds while it writes to the folder of a run."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
 @contextmanager
 def _writing_alone(folder: Path, label: str) -> Iterator[None]:
     """No other process trains this run meanwhile; whatever cannot be written is an InputError."""
@@ -54,7 +74,7 @@ def _writing_alone(folder: Path, label: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(files.locked(folder.with_name(f".{folder.name}.lock"), waiting))
+            stack.enter_context(files.locked(_lock_file(folder), waiting))
             yield
         except OSError as error:
             raise InputError(
@@ -69,13 +89,19 @@ def _train_into(
     device = hardware.pick_device()
     execution = execution.resolved(device)
     state = checkpoints.initial_state(experiment, device)
-    checkpoints.restore(folder, state)
+    checkpoints.restore(folder, state, experiment.budget)
     with (
         closing(CheckpointWriter(folder)) as checkpoint_writer,
         progress.watching(label, experiment.budget) as watch,
     ):
         fit(state, experiment, faces, execution, watch, checkpoint_writer)
+    weights = plain_state_dict(state.model)
+    if not all(map(is_finite, weights.values())):
+        raise FloatingPointError(
+            "the weights are not finite after the last step (learning rate "
+            f"{experiment.learning_rate:g}); a lower learning rate may help"
+        )
     data = {"faces": faces.name, "kind": faces.kind, "fingerprint": faces.fingerprint}
     environment = {**provenance.environment(device), **data, **asdict(execution)}
-    finish(folder, experiment, state.history, environment, plain_state_dict(state.model))
+    finish(folder, experiment, state.history, environment, weights)
     checkpoints.remove(folder)

@@ -7,23 +7,25 @@ machine is accepted where its name, the run's key, is the same.
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import msgspec
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from vaelib.config import Experiment
+from vaelib.config import Experiment, Norm
 from vaelib.data import FaceSet
 from vaelib.model import VAE
-from vaelib.support import files, paths
+from vaelib.support import checked, files, paths
+from vaelib.support.checked import Amount, Count
+from vaelib.support.errors import DamagedError
 from vaelib.training import hardware
 from vaelib.training.fast_layers import accelerate
 
@@ -32,6 +34,9 @@ EXPERIMENT = "experiment.json"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
 MODEL = "model.safetensors"
+CHECKED = (EXPERIMENT, ENVIRONMENT, HISTORY, MODEL)  # what the marker has checksums of
+
+Split = Literal["train", "validation"]
 
 # Part of each run's key, beside its experiment and its faces. Raise it, with a line on what
 # changed, whenever training ends in other weights; tests/training/test_recipe.py notices that.
@@ -41,14 +46,14 @@ RECIPE = 1  # the first that is numbered
 class HistoryRow(NamedTuple):
     """One line of history.csv: the mean over the images of a stage, or over validation faces."""
 
-    epoch: int
-    split: str  # "train" or "validation"
-    images_seen: int
-    loss: float  # what is minimised
+    epoch: Count
+    split: Split
+    images_seen: Count
+    loss: float  # what is minimised; of a model that has diverged perhaps not finite
     reconstruction: float  # mean squared error
     kl: float  # nats
-    seconds: float  # of training so far, evaluations left out
-    images_per_second: float  # while training, in this stage
+    seconds: Amount  # of training so far, evaluations left out
+    images_per_second: Amount  # while training, in this stage
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Run:
     folder: Path
     experiment: Experiment
     history: list[HistoryRow] = field(repr=False)
+    environment: Mapping[str, checked.Value] = field(repr=False, default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -65,9 +71,13 @@ class Run:
 
     @cached_property
     def model(self) -> VAE:
-        """The trained network in evaluation mode, on the device at hand, without gradients."""
+        """The trained network in evaluation mode, on the device at hand, without gradients.
+
+        Raises DamagedError where its file is no longer as it was when the run was loaded.
+        """
+        weights = _weights(self.folder / MODEL, self.experiment)
         model = VAE(self.experiment.latent, self.experiment.norm)
-        model.load_state_dict(safetensors.torch.load_file(self.folder / MODEL))
+        model.load_state_dict(weights)
         return accelerate(model).to(hardware.pick_device()).eval().requires_grad_(False)
 
     @property
@@ -110,16 +120,18 @@ def training_record(runs_by_label: Mapping[str, Run]) -> dict[str, Any]:
     last; the processors, versions and commits, each once.
     """
     runs = list(runs_by_label.values())
-    environments = [json.loads((run.folder / ENVIRONMENT).read_text("utf-8")) for run in runs]
     last = max((run.folder / FINISHED).stat().st_mtime for run in runs)
-    kinds = ("device", "python", "torch", "system", "commit")
+
+    def each_once(kind: str) -> list[str]:
+        return sorted({str(run.environment.get(kind, "unknown")) for run in runs})
+
     return {
         "models": len(runs),
         "images": sum(run.experiment.budget for run in runs),
         "seconds": round(sum(run.history[-1].seconds for run in runs)),
         "diverged": [label for label, run in runs_by_label.items() if run.has_diverged],
         "date": datetime.fromtimestamp(last, UTC).date().isoformat(),
-        **{kind: sorted({environment[kind] for environment in environments}) for kind in kinds},
+        **{kind: each_once(kind) for kind in ("device", "python", "torch", "system", "commit")},
     }
 
 
@@ -137,26 +149,39 @@ def finish(
     plain = {name: weight.contiguous().cpu() for name, weight in weights.items()}
     with files.atomic_write(folder / MODEL) as aside:
         aside.write_bytes(safetensors.torch.save(plain, {"format": "pt"}))
-    names = (EXPERIMENT, ENVIRONMENT, HISTORY, MODEL)
-    checksums = {name: files.checksum(folder / name) for name in names}
+    checksums = {name: files.checksum(folder / name) for name in CHECKED}
     files.write_json(folder / FINISHED, {"images_seen": experiment.budget, "sha256": checksums})
 
 
-def load(folder: Path) -> Run:
-    """The finished run in this folder.
+class _Marker(msgspec.Struct):
+    """What finished.json holds."""
 
-    Raises ValueError, with the file's name, where one is missing or not as it was written.
+    images_seen: Count
+    sha256: dict[str, str]  # of each file of CHECKED, by name
+
+
+def load(folder: Path) -> Run:
+    """The finished run in this folder, whoever made it; all of its files are checked.
+
+    Raises DamagedError, with the file's name, where one is missing or not as training writes it.
     """
     try:
-        marker = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
-        for name, checksum in marker["sha256"].items():
-            if files.checksum(folder / name) != checksum:
-                raise ValueError(f"{folder / name} is not as it was written")
-        settings = json.loads((folder / EXPERIMENT).read_text(encoding="utf-8"))
-        history = _from_csv((folder / HISTORY).read_text(encoding="utf-8"))
-        return Run(folder, Experiment(**settings), history)
-    except (OSError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder} is not a whole run: {error}") from error
+        marker = checked.read_json(folder / FINISHED, _Marker)
+        for name in CHECKED:
+            if name not in marker.sha256:
+                raise DamagedError(f"{folder / FINISHED} has no checksum of {name}")
+            checked.check_size(folder / name, checked.LARGEST_BINARY)
+            if files.checksum(folder / name) != marker.sha256[name]:
+                raise DamagedError(f"{folder / name} is not as it was written")
+        experiment = _read_experiment(folder / EXPERIMENT)
+        environment = checked.read_json(folder / ENVIRONMENT, dict[str, checked.Value])
+        history = _read_history(folder / HISTORY)
+        _weights(folder / MODEL, experiment)
+        if marker.images_seen != experiment.budget:
+            raise DamagedError(f"{folder / FINISHED} is that of another run")
+    except OSError as error:
+        raise DamagedError(f"{folder} is not a whole run: {error}") from error
+    return Run(folder, experiment, history, environment)
 
 
 def load_if_finished(folder: Path) -> Run | None:
@@ -164,10 +189,56 @@ def load_if_finished(folder: Path) -> Run | None:
     if not (folder / FINISHED).exists():
         return None
     try:
-        return load(folder)
-    except ValueError as error:
+        run = load(folder)
+        _check_is_its_own(run)
+    except DamagedError as error:
         print(f"{error}; it is trained again", file=sys.stderr)
         return None
+    return run
+
+
+def _check_is_its_own(run: Run) -> None:
+    """Raise DamagedError unless a run is the one that its folder is named after, to its end."""
+    key = run.experiment.key(str(run.environment.get("fingerprint")), RECIPE)
+    if run.key != key:
+        raise DamagedError(f"{run.folder} holds another run, {key}")
+    if not run.history or run.history[-1].images_seen != run.experiment.budget:
+        raise DamagedError(f"{run.folder / HISTORY} ends before {run.experiment.budget:,} images")
+
+
+def _read_experiment(path: Path) -> Experiment:
+    settings = checked.read_json(path, dict[str, checked.Value])
+    with checked.damage_in(path):
+        if unknown := settings.keys() - {field.name for field in fields(Experiment)}:
+            raise ValueError(f"it has an unknown setting, {min(unknown)}")
+        return msgspec.convert(settings, Experiment)
+
+
+def _read_history(path: Path) -> list[HistoryRow]:
+    text = checked.read_text(path)
+    with checked.damage_in(path):
+        header, *lines = csv.reader(io.StringIO(text))
+        if header != list(HistoryRow._fields):
+            raise ValueError(f"its columns are {', '.join(header)}")
+        return msgspec.convert(lines, list[HistoryRow], strict=False)  # numbers are text there
+
+
+def _weights(path: Path, experiment: Experiment) -> dict[str, Tensor]:
+    """The weights of an experiment's network, in single precision where half of it was kept."""
+    tensors = checked.read_tensors(path).tensors
+    weights = {
+        name: tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in tensors.items()
+    }
+    checked.check_tensors(path, weights, _shapes(experiment.latent, experiment.norm))
+    return weights
+
+
+@cache
+def _shapes(latent: int, norm: Norm) -> dict[str, Tensor]:
+    """The state dict of such a network on the device "meta": names, shapes and dtypes alone."""
+    with torch.device("meta"):
+        return VAE(latent, norm).state_dict()
 
 
 def _as_csv(history: list[HistoryRow]) -> str:
@@ -176,11 +247,3 @@ def _as_csv(history: list[HistoryRow]) -> str:
     writer.writerow(HistoryRow._fields)
     writer.writerows(history)
     return text.getvalue()
-
-
-def _from_csv(text: str) -> list[HistoryRow]:
-    types = HistoryRow.__annotations__
-    return [
-        HistoryRow(**{name: types[name](value) for name, value in line.items()})
-        for line in csv.DictReader(io.StringIO(text))
-    ]

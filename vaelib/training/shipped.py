@@ -3,17 +3,15 @@
 Each is the folder of a run, see `runs`, with its weights in half precision.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import safetensors.torch
 from torch import Tensor
 
 from vaelib.config import BASE
 from vaelib.data import FaceSet
-from vaelib.support import files
+from vaelib.support import checked, files
 from vaelib.support.errors import InputError
 from vaelib.training import runs
 from vaelib.training.runs import Run
@@ -61,10 +59,9 @@ def ship(trained: Sequence[Run], faces: FaceSet, folder: Path = FOLDER) -> None:
         )
     shutil.rmtree(folder, ignore_errors=True)
     for run in trained:
-        weights = safetensors.torch.load_file(run.folder / runs.MODEL)
+        weights = checked.read_tensors(run.folder / runs.MODEL).tensors
         half = {name: _halved(weight) for name, weight in weights.items()}
-        environment = _environment(run)
-        runs.finish(folder / run.key, run.experiment, run.history, environment, half)
+        runs.finish(folder / run.key, run.experiment, run.history, run.environment, half)
     files.write_text(folder / CARD, _card(trained, faces))
 
 
@@ -72,13 +69,8 @@ def _halved(weight: Tensor) -> Tensor:
     return weight.half() if weight.is_floating_point() else weight
 
 
-def _environment(run: Run) -> dict[str, object]:
-    recorded: dict[str, object] = json.loads((run.folder / runs.ENVIRONMENT).read_text("utf-8"))
-    return recorded
-
-
 def _card(trained: Sequence[Run], faces: FaceSet) -> str:
-    experiment, environment = trained[0].experiment, _environment(trained[0])
+    experiment, environment = trained[0].experiment, trained[0].environment
     rows = []
     for run in trained:
         end = run.curve("validation")[-1]
