@@ -61,7 +61,7 @@ app: $(VENV)/ready  ## the explorer as a page, on this machine alone; options in
 	$(BIN)/python -m vaelib app $(ARGS)
 
 lock: $(VENV)/ready  ## requirements.txt again, for every platform, from pyproject.toml
-	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra celeba --extra cluster \
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra celeba --extra cluster \
 	  --no-header --output-file requirements.txt pyproject.toml
 
 clean:  ## remove what can be made again, but neither data nor trained models
@@ -70,7 +70,9 @@ clean:  ## remove what can be made again, but neither data nor trained models
 # With TORCH=cpu, PyTorch's own builds for processors: without gigabytes that only NVIDIA's GPUs use.
 TORCH ?= default
 INSTALL_default = $(BIN)/python -m pip install --quiet --requirement requirements.txt
-INSTALL_cpu = grep -vE '^(cuda-|nvidia-|triton==)' requirements.txt > $(VENV)/requirements.txt && \
+# Their checksums are not those of the lock.
+INSTALL_cpu = sed -E '/^(cuda-|nvidia-|triton==)/d; /^ +--hash=/d; s/ \\$$//' requirements.txt \
+	  > $(VENV)/requirements.txt && \
 	$(BIN)/python -m pip install --quiet --requirement $(VENV)/requirements.txt \
 	  --extra-index-url https://download.pytorch.org/whl/cpu && \
 	$(BIN)/python -c "import torch; assert torch.version.cuda is None, torch.__version__"

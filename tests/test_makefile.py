@@ -53,12 +53,21 @@ def test_without_a_gpu_nothing_is_installed_that_only_one_can_use(checkout: Path
     shutil.rmtree(checkout / ".venv")
     made = commands(checkout, "report", "TORCH=cpu")
     assert "--extra-index-url https://download.pytorch.org/whl/cpu" in made
-    (pattern,) = (part for part in made.split("'") if part.startswith("^("))
+    (script,) = (part for part in made.split("'") if part.startswith("/^("))
     filtered = subprocess.run(
-        ["grep", "-vE", pattern, "requirements.txt"], cwd=checkout, capture_output=True, text=True
+        ["sed", "-E", script, "requirements.txt"], cwd=checkout, capture_output=True, text=True
     ).stdout
     assert "\ntorch==" in filtered
+    assert "hash" not in filtered
     assert not [line for line in filtered.splitlines() if line.startswith(("nvidia", "cuda"))]
+    assert not [line for line in filtered.splitlines() if line.endswith("\\")]
+
+
+def test_everything_that_is_installed_has_a_checksum() -> None:
+    lines = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = [k for k, line in enumerate(lines) if "==" in line and not line.startswith(" ")]
+    assert len(pinned) > 100
+    assert [lines[k] for k in pinned if not lines[k + 1].startswith("    --hash=sha256:")] == []
 
 
 def test_another_kind_of_torch_is_refused(checkout: Path) -> None:
