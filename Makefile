@@ -9,7 +9,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 # A report of a minute or two.
 SMALL := --data synthetic --preset smoke --budget 320 --side-budget 96
 
-.PHONY: report celeba test quick-test check-long test-pythons torture lint bench lab app lock clean
+.PHONY: report celeba test quick-test check-long test-pythons torture lint bench lab app lock audit licences clean
 
 report: $(VENV)/ready  ## the seven models, the figures and the PDF; options in ARGS
 	$(BIN)/python -m vaelib report $(ARGS)
@@ -63,6 +63,14 @@ app: $(VENV)/ready  ## the explorer as a page, on this machine alone; options in
 lock: $(VENV)/ready  ## requirements.txt again, for every platform, from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --extra celeba --extra cluster \
 	  --no-header --output-file requirements.txt pyproject.toml
+
+audit: $(VENV)/ready  ## whether anything in the lock has a known hole; asks pypi.org
+	$(BIN)/uv tool run pip-audit --strict --disable-pip --requirement requirements.txt
+
+licences: $(VENV)/ready  ## the table of docs/licences.md again
+	sed -i '/^| /,$$d' docs/licences.md
+	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --format markdown --order name \
+	  | tr -s ' -' >> docs/licences.md
 
 clean:  ## remove what can be made again, but neither data nor trained models
 	rm -rf .venv .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
