@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -189,6 +190,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     import joblib
 
     from vaelib.sources import alignment, decode
+    from vaelib.support.caller import call_for
 
     align = alignment.is_on()
     count, file, journal = len(source.files), folder / IMAGES, folder / JOURNAL
@@ -198,6 +200,9 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     done = _read_journal(journal)
     broken: dict[int, str] = {}
     crops: Counter[str] = Counter()
+
+    def decode_for_this_process(*arguments: object) -> Any:
+        return joblib.delayed(call_for)(os.getpid(), decode.decode_block, *arguments)
 
     def missing_blocks() -> Iterator[Any]:
         rows = np.load(file, mmap_mode="r")
@@ -209,7 +214,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
                 crops.update(before.crops)
                 bar(len(block))
             else:
-                yield joblib.delayed(decode.decode_block)(number, block, file, align)
+                yield decode_for_this_process(number, block, file, align)
 
     processes = min(joblib.cpu_count(), -(-count // BLOCK_PHOTOS))
     run = joblib.Parallel(
