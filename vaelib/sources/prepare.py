@@ -194,7 +194,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
 
     align = alignment.is_on()
     count, file, journal = len(source.files), folder / IMAGES, folder / JOURNAL
-    if not (file.exists() and file.stat().st_size > count * FACE_BYTES):  # else it is resumed
+    if not _can_go_on(file, count):
         journal.unlink(missing_ok=True)
         np.lib.format.open_memmap(file, "w+", np.uint8, (count, *IMAGE_SHAPE)).flush()
     done = _read_journal(journal)
@@ -239,6 +239,20 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     if line := _cropped_in_words(crops, align):
         print(line, file=sys.stderr)
     return kept, named
+
+
+def _can_go_on(file: Path, count: int) -> bool:
+    """Whether an interrupted preparation left the rows of so many photos; each block is checked."""
+    try:
+        rows = np.load(file, mmap_mode="r")
+        expected = ((count, *IMAGE_SHAPE), np.uint8)
+        return isinstance(rows, np.memmap) and (rows.shape, rows.dtype) == expected
+    except FileNotFoundError:
+        return False
+    except Exception as error:  # what numpy raises depends on where the damage is
+        reason = " ".join(str(error).split())
+        print(f"{file} is damaged: {reason}; photos are decoded anew", file=sys.stderr)
+        return False
 
 
 def _cropped_in_words(crops: Mapping[str, int], align: bool) -> str:
