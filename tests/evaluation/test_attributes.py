@@ -5,17 +5,22 @@ long training to be good is checked on a small classifier with generous limits, 
 in `make check-long`, with strict ones.
 """
 
+import json
+import random
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.evaluation import conftest
 from tests.evaluation.conftest import Trained, face_set
+from tests.training.damage import damaged, forgeries
 from vaelib.data import FaceSet, to_float
 from vaelib.evaluation import attributes, bootstrap, classifier_data, image_metrics
 from vaelib.evaluation.attributes import (
@@ -28,7 +33,8 @@ from vaelib.evaluation.held_out import HeldOutFaces
 from vaelib.faces import render, sampling
 from vaelib.faces.attributes import ATTRIBUTE_NAMES, attributes_of
 from vaelib.faces.factors import example_face, traverse
-from vaelib.support import paths, progress
+from vaelib.support import files, paths, progress
+from vaelib.support.errors import DamagedError
 from vaelib.support.progress_bars import Message, Progress
 
 nan = float("nan")
@@ -258,6 +264,34 @@ def test_a_damaged_classifier_is_trained_again(
     (line,) = (line for line in lines if not line.startswith("   attribute classifier"))
     assert str(kept) in line
     assert "trained again" in line
+
+
+def test_whatever_lies_in_its_folder_is_a_classifier_or_is_refused(
+    flat_faces: FaceSet, folder: Path
+) -> None:
+    kept, draw = folder / f"classifier-{classifier_for(flat_faces).key}", random.Random(0)
+    for name in (attributes.WEIGHTS, attributes.RECORD):
+        content = (kept / name).read_bytes()
+        contents = [damaged(content, draw) for _ in range(10)]
+        if name == attributes.RECORD:
+            contents += forgeries(content, draw)
+        for forged in contents:
+            (kept / name).write_bytes(forged)
+            with suppress(DamagedError):
+                assert attributes._load(flat_faces).auc
+        (kept / name).write_bytes(content)
+
+
+def test_weights_that_are_not_finite_are_no_classifier(flat_faces: FaceSet, folder: Path) -> None:
+    kept = folder / f"classifier-{classifier_for(flat_faces).key}"
+    weights = load_file(kept / attributes.WEIGHTS)
+    weights["last.bias"][0] = nan
+    save_file(weights, kept / attributes.WEIGHTS)
+    record = json.loads((kept / attributes.RECORD).read_text())
+    record["sha256"] = files.checksum(kept / attributes.WEIGHTS)
+    files.write_json(kept / attributes.RECORD, record)
+    with pytest.raises(DamagedError, match=r"last\.bias has values that are not finite"):
+        attributes._load(flat_faces)
 
 
 def test_bytes_and_numbers_are_predicted_alike(flat_faces: FaceSet, folder: Path) -> None:

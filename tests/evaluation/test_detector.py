@@ -1,6 +1,8 @@
 """The face detectors find faces, and the fewer, the more these are deformed."""
 
 import itertools
+import random
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +11,13 @@ import torch
 from torch import Tensor
 
 from tests.conftest import real
+from tests.training.damage import damaged, forgeries
 from vaelib.data import FaceSet, load, to_float
 from vaelib.evaluation import altered_faces, detector
 from vaelib.evaluation.detector import LOWEST, Calibration, DetectorName, Detectors
 from vaelib.faces import render, sampling
 from vaelib.support import paths
+from vaelib.support.errors import DamagedError
 
 FACES = 24
 
@@ -164,7 +168,17 @@ def test_a_damaged_calibration_is_made_again(
     faces = face_set(drawn[:6])
     first = detector.detectors_for(faces)
     (file,) = kept.iterdir()
-    for damaged in (file.read_text()[:40], "{}", '{"haar": {"threshold": 3}}'):
-        file.write_text(damaged)
+    for content in (file.read_text()[:40], "{}", '{"haar": {"threshold": 3}}'):
+        file.write_text(content)
         assert as_in_another_process(faces) == first
         assert "it is made again" in capsys.readouterr().err
+
+
+def test_whatever_lies_in_their_file_is_detectors_or_is_refused(kept: Path, drawn: Tensor) -> None:
+    detector.detectors_for(face_set(drawn[:6]))
+    (file,) = kept.iterdir()
+    content, draw = file.read_bytes(), random.Random(0)
+    for forged in [*forgeries(content, draw), *(damaged(content, draw) for _ in range(100))]:
+        file.write_bytes(forged)
+        with suppress(DamagedError):
+            assert all(isinstance(made.gap, float) for made in detector._read(file).values())

@@ -1,17 +1,22 @@
 """A model is measured on held-out faces, once, and its measures agree with what is known of it."""
 
+import random
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from tests.training.damage import damaged
 from vaelib import latent
 from vaelib.config import IMAGE_SHAPE, Experiment
 from vaelib.data import FaceSet, evenly_spaced, to_float
-from vaelib.evaluation import evaluate, generated, image_metrics, prior_gap
+from vaelib.evaluation import bootstrap, evaluate, generated, image_metrics, prior_gap
 from vaelib.evaluation.attributes import AttributeClassifier, Prediction
 from vaelib.evaluation.bootstrap import REPLICATES, Measures
 from vaelib.evaluation.classifier_training import ClassifierNetwork
@@ -20,7 +25,8 @@ from vaelib.evaluation.evaluate import MEASURES
 from vaelib.evaluation.held_out import HeldOutFaces
 from vaelib.faces import render, sampling
 from vaelib.model import VAE, new_model
-from vaelib.support import paths, progress
+from vaelib.support import files, paths, progress
+from vaelib.support.errors import DamagedError
 from vaelib.support.progress_bars import Message, Progress
 from vaelib.training.loop import held_out_loss
 from vaelib.training.runs import HistoryRow, Run
@@ -268,6 +274,26 @@ def test_other_numbers_of_faces_are_measured_anew(
 ) -> None:
     after = measure(model, generated=20)
     assert not torch.equal(measures["asymmetry"], after["asymmetry"])
+
+
+def test_whatever_lies_in_their_file_is_measures_or_is_refused(tmp_path: Path) -> None:
+    file, draw = tmp_path / "measures.npz", random.Random(0)
+    files.write_arrays(file, {"found": bootstrap.constant(0.5).numpy()})
+    content = file.read_bytes()
+    for _ in range(300):
+        file.write_bytes(damaged(content, draw))
+        with suppress(DamagedError):
+            assert estimate(evaluate._read(file), "found") == 0.5
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.full(401, "x"), np.zeros(400), np.zeros(401, int), np.zeros(())],
+)
+def test_arrays_that_are_no_measures_are_refused(tmp_path: Path, array: NDArray[Any]) -> None:
+    files.write_arrays(tmp_path / "measures.npz", {"found": array})
+    with pytest.raises(DamagedError):
+        evaluate._read(tmp_path / "measures.npz")
 
 
 # --- real faces

@@ -418,6 +418,27 @@ def test_decoded_blocks_are_checked_before_they_are_used_again(
     np.testing.assert_array_equal(images(tmp_path / "part"), whole)
 
 
+def test_after_damage_to_the_head_of_what_was_decoded_all_is_decoded_again(
+    photo_folder: Make,
+    tmp_path: Path,
+    counted: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = photo_folder(80)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(Stopped):
+            prepared(folder, tmp_path / "part")
+    content = bytearray((tmp_path / "part/images.npy").read_bytes())
+    content[20] ^= 8
+    (tmp_path / "part/images.npy").write_bytes(content)
+    counted.clear()
+    assert len(images(prepared(folder, tmp_path / "part"))) == 80
+    assert len(counted) == 5
+    assert "images.npy is damaged: " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_work_of_a_process_that_was_killed_is_resumed(tmp_path: Path) -> None:
     source = shapes.bare(shapes.procedural(64, size=(800, 980)), tmp_path / "faces")

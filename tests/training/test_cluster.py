@@ -2,10 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ import joblib
 import pytest
 
 from tests.conftest import SHORT, SMALL, SOME, refusal
+from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.sources import cache
 from vaelib.support import progress
 from vaelib.training import cluster, launch, processes
-from vaelib.training.runs import Run, is_finished, same_weights
+from vaelib.training.runs import Run, is_finished, run_folder, same_weights
 from vaelib.training.step import Execution
 
 
@@ -87,6 +89,38 @@ def test_two_workers_without_the_faces_train_the_same_weights_as_this_process(
         assert not list(machine.rglob(cache.IMAGES))  # they were in memory
     reports = [progress.decode(line) for line in progress_file.read_text().splitlines()]
     assert {report.label for report in reports if not isinstance(report, str)} == set(SOME)
+
+
+@pytest.mark.cluster
+def test_workers_stop_soon_after_their_caller_was_killed(
+    client: distributed.Client, machines: list[Path], flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    def jobs(dask_worker: distributed.Worker) -> int:
+        return len(dask_worker.active_threads)
+
+    def wait_until(condition: Callable[[], bool], seconds: int) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    endless = Experiment(latent=5, budget=10**6, batch_size=16)
+    folder = run_folder(endless, flat_faces, machines[0] / "runs")
+    code = f"""
+from pathlib import Path
+from vaelib import data
+from vaelib.config import Experiment
+from vaelib.training import launch
+faces = data.open_prepared(Path({str(flat_faces.folder)!r}))
+cluster = {client.scheduler_info()["address"]!r}
+launch.run({{"endless": {endless!r}}}, faces, runs=Path({str(tmp_path)!r}), cluster=cluster)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as running:
+        checkpoints = f"*/runs/flat/{folder.name}/checkpoint-*"
+        wait_until(lambda: bool(list(machines[0].parent.glob(checkpoints))), seconds=60)
+        assert any(client.run(jobs).values())
+        running.kill()
+    wait_until(lambda: not any(client.run(jobs).values()), seconds=10)
+    assert not any(client.run(jobs).values())
 
 
 @pytest.mark.cluster

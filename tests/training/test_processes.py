@@ -13,15 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.conftest import SHORT, SMALL, SOME
+from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.support import progress
 from vaelib.support.errors import InputError
 from vaelib.support.progress_bars import Message, Progress
 from vaelib.training import launch, processes
 from vaelib.training.processes import Experiments, Outcome, Setup
-from vaelib.training.runs import Run, is_finished, same_weights
+from vaelib.training.runs import Run, is_finished, run_folder, same_weights
 from vaelib.training.step import Execution
 
 
@@ -162,6 +164,20 @@ def test_no_process_outlives_a_killed_caller_at_work_or_idle(
         running.kill()
         running.communicate(timeout=30)  # ends when no process writes there any more
     assert len({file.parent for file in tmp_path.rglob("checkpoint-*")}) == 1
+
+
+@pytest.mark.slow
+def test_no_process_that_waits_for_another_one_outlives_a_killed_caller(
+    flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    other = Experiment(latent=4, budget=10**6, batch_size=16, seed=1)
+    folder = run_folder(other, flat_faces, tmp_path)
+    with (
+        FileLock(folder.with_name(f".{folder.name}.lock")),  # as if it were trained elsewhere
+        started_with_two_workers(flat_faces, tmp_path, other="seed=1") as running,
+    ):
+        running.kill()
+        running.communicate(timeout=processes.STOP_SECONDS + 5)  # ends when no process is left
 
 
 @pytest.mark.parametrize(

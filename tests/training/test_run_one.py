@@ -1,17 +1,20 @@
 """Training repeats itself, and trains nothing twice."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from tests.conftest import SMALL, refusal
 from vaelib.data import FaceSet
 from vaelib.training import run_one
+from vaelib.training.checkpoints import TrainingState
 from vaelib.training.run_one import train_or_load
-from vaelib.training.runs import FINISHED, Run, run_folder, same_weights
+from vaelib.training.runs import CHECKED, FINISHED, Run, run_folder, same_weights
 from vaelib.training.step import Execution
 
 
@@ -115,3 +118,43 @@ def test_a_full_disk_at_the_end_keeps_the_checkpoints(
     assert "No space left on device; make room" in message
     assert list(run_folder(SMALL, flat_faces, tmp_path).glob("checkpoint-*"))
     assert same_weights(train_or_load(SMALL, flat_faces, runs=tmp_path), trained)
+
+
+LEFT = ("checkpoint-000000000064.safetensors", ".checkpoint-000000000080.safetensors.0123.part")
+
+
+@pytest.fixture
+def with_leftovers(trained: Run, tmp_path: Path) -> Path:
+    """A finished run, in the folder of its key, with what a kill may leave beside it."""
+    folder = shutil.copytree(trained.folder, tmp_path / "flat" / trained.key)
+    for name in LEFT:
+        (folder / name).write_bytes(b"left")
+    return folder
+
+
+def test_what_a_kill_left_in_a_finished_run_is_removed(
+    with_leftovers: Path, flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    train_or_load(SMALL, flat_faces, runs=tmp_path)
+    assert {file.name for file in with_leftovers.iterdir()} == {*CHECKED, FINISHED}
+
+
+def test_while_another_process_writes_there_nothing_is_removed(
+    with_leftovers: Path, flat_faces: FaceSet, tmp_path: Path
+) -> None:
+    with FileLock(with_leftovers.with_name(f".{with_leftovers.name}.lock"), is_singleton=False):
+        train_or_load(SMALL, flat_faces, runs=tmp_path)
+    assert all((with_leftovers / name).exists() for name in LEFT)
+
+
+def test_weights_that_end_infinite_make_no_finished_run(
+    flat_faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(state: TrainingState, *_: object) -> None:
+        with torch.no_grad():
+            state.model.decoder.linear.bias.fill_(float("inf"))
+
+    monkeypatch.setattr(run_one, "fit", spoil)
+    with pytest.raises(FloatingPointError, match="the weights are not finite after the last step"):
+        train_or_load(SMALL, flat_faces, runs=tmp_path)
+    assert not list(tmp_path.rglob(FINISHED))

@@ -18,7 +18,7 @@ from vaelib.explore.run_index import RunIndex, find_runs
 from vaelib.latent import Posterior
 from vaelib.sources import layouts
 from vaelib.support import paths
-from vaelib.training import hardware, shipped, speed
+from vaelib.training import hardware, runs, shipped, speed
 from vaelib.training.run_one import train_or_load
 
 HELD_OUT = 12  # faces to choose from
@@ -212,7 +212,7 @@ def open_state(source: str = "auto", preset: str = "auto", name: str = "") -> Ex
     where it is "auto" and there are runs. Raises InputError for what cannot be used.
     """
     folder = paths.RUNS / (name or layouts.find(source).name)
-    if preset != "auto" or find_runs(folder, "").names:
+    if preset != "auto" or any(folder.glob(f"*/{runs.FINISHED}")):
         preset = speed.choose_preset(preset)
     else:
         preset = "smoke"

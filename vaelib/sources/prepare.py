@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -189,15 +190,19 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     import joblib
 
     from vaelib.sources import alignment, decode
+    from vaelib.support.caller import call_for
 
     align = alignment.is_on()
     count, file, journal = len(source.files), folder / IMAGES, folder / JOURNAL
-    if not (file.exists() and file.stat().st_size > count * FACE_BYTES):  # else it is resumed
+    if not _can_go_on(file, count):
         journal.unlink(missing_ok=True)
         np.lib.format.open_memmap(file, "w+", np.uint8, (count, *IMAGE_SHAPE)).flush()
     done = _read_journal(journal)
     broken: dict[int, str] = {}
     crops: Counter[str] = Counter()
+
+    def decode_for_this_process(*arguments: object) -> Any:
+        return joblib.delayed(call_for)(os.getpid(), decode.decode_block, *arguments)
 
     def missing_blocks() -> Iterator[Any]:
         rows = np.load(file, mmap_mode="r")
@@ -209,7 +214,7 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
                 crops.update(before.crops)
                 bar(len(block))
             else:
-                yield joblib.delayed(decode.decode_block)(number, block, file, align)
+                yield decode_for_this_process(number, block, file, align)
 
     processes = min(joblib.cpu_count(), -(-count // BLOCK_PHOTOS))
     run = joblib.Parallel(
@@ -234,6 +239,20 @@ def decode_all(source: Source, folder: Path) -> tuple[NDArray[np.int64], list[st
     if line := _cropped_in_words(crops, align):
         print(line, file=sys.stderr)
     return kept, named
+
+
+def _can_go_on(file: Path, count: int) -> bool:
+    """Whether an interrupted preparation left the rows of so many photos; each block is checked."""
+    try:
+        rows = np.load(file, mmap_mode="r")
+        expected = ((count, *IMAGE_SHAPE), np.uint8)
+        return isinstance(rows, np.memmap) and (rows.shape, rows.dtype) == expected
+    except FileNotFoundError:
+        return False
+    except Exception as error:  # what numpy raises depends on where the damage is
+        reason = " ".join(str(error).split())
+        print(f"{file} is damaged: {reason}; photos are decoded anew", file=sys.stderr)
+        return False
 
 
 def _cropped_in_words(crops: Mapping[str, int], align: bool) -> str:

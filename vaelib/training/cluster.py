@@ -5,7 +5,6 @@ sends the faces to each worker's memory. Finished runs travel back. joblib's own
 taken, because it waits for ever for a model whose workers have died (joblib 1.6).
 """
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.sources import cache
-from vaelib.support import files, paths, progress
-from vaelib.support.errors import InputError
+from vaelib.support import checked, files, paths, progress
+from vaelib.support.errors import DamagedError, InputError
 from vaelib.support.progress_bars import Message
 from vaelib.training.processes import (
     Experiments,
@@ -125,7 +125,7 @@ def _train_once(
         )
         labels[future] = label
     try:
-        for future in as_completed(labels):
+        for future in as_completed(labels, loop=client.loop):
             label = labels[future]
             try:
                 _write_whole(future.result(), run_folder(experiments[label], faces, setup.runs))
@@ -161,13 +161,18 @@ def _send_faces(faces: FaceSet, client: "Client") -> tuple[FaceSet, Any]:
     return facts, client.scatter([arrays], broadcast=True, hash=False)[0]
 
 
+class _Facts(msgspec.Struct):
+    """What is asked here of the facts about prepared faces."""
+
+    fingerprint: str
+
+
 def _has_faces(folder: Path, fingerprint: str) -> bool:
     """Whether these faces lie prepared in this folder of the machine where this is called."""
     try:
-        facts = json.loads((folder / cache.FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return checked.read_json(folder / cache.FACTS, _Facts).fingerprint == fingerprint
+    except (OSError, DamagedError):
         return False
-    return bool(facts["fingerprint"] == fingerprint)
 
 
 _last_received: list[FaceSet] = []
@@ -199,9 +204,15 @@ def _train_on_worker(
     from distributed import Event, get_worker
 
     worker, stop = get_worker(), Event(topic)
+    task = worker.get_current_task()
+
+    def is_wanted() -> bool:
+        """Whether the client is still there: the scheduler takes back what a lost one asked for."""
+        known = worker.state.tasks.get(task)
+        return known is not None and known.state != "cancelled"
 
     def report(message: Message) -> None:
-        if stop.is_set():
+        if stop.is_set() or not is_wanted():
             raise KeyboardInterrupt
         worker.log_event(topic, message)
 
@@ -227,6 +238,8 @@ def _write_whole(contents: Contents, folder: Path) -> None:
     waiting = f"another process trains {folder.name}; waiting for its end"
     try:
         with files.locked(folder.with_name(f".{folder.name}.lock"), waiting):
+            for left in folder.parent.glob(f".{folder.name}.*.part"):  # by a killed process
+                shutil.rmtree(left, ignore_errors=True)
             aside.mkdir()
             for name in sorted(contents, key=FINISHED.__eq__):  # the marker last
                 (aside / name).write_bytes(contents[name])

@@ -9,7 +9,6 @@ import os
 import signal
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import psutil
 import torch
 from filelock import FileLock, Timeout
 
@@ -26,6 +24,7 @@ from vaelib import data
 from vaelib.config import Experiment
 from vaelib.data import FaceSet
 from vaelib.support import progress
+from vaelib.support.caller import end_with, is_gone
 from vaelib.support.errors import InputError
 from vaelib.support.interrupts import on_first_interrupt
 from vaelib.support.progress_bars import Message
@@ -35,6 +34,7 @@ from vaelib.training.runs import is_finished
 from vaelib.training.step import Execution
 
 RETRIES = 3  # with the models that are left when a worker has died
+STOP_SECONDS = 3  # for a last checkpoint where the caller was killed; then the process ends anyway
 IDLE_SECONDS = 5  # after which a process without work ends, and gives back its memory
 
 Experiments = Mapping[str, Experiment]  # by label
@@ -201,10 +201,10 @@ def _train_in_worker(
     """
     # A terminal sends Ctrl-C to this process too. Idle, it would die of it, and all others with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with(caller)
+    end_with(caller, _let_job_end)
 
     def is_stopped() -> bool:
-        return setup.stop_file.exists() or _is_gone(caller)
+        return setup.stop_file.exists() or is_gone(caller)
 
     def report(message: Message) -> None:
         if is_stopped():
@@ -227,22 +227,9 @@ def _train_in_worker(
             return label, error
 
 
-def _is_gone(caller: int) -> bool:
-    """Whether the process that started this one has ended: Windows keeps its number as ours."""
-    return os.getppid() != caller or not psutil.pid_exists(caller)
-
-
-@functools.cache
-def _end_with(caller: int) -> None:
-    """End this process when its caller was killed, as soon as the present job has ended."""
-
-    def watch() -> None:
-        while not _is_gone(caller):
-            time.sleep(1)
-        with _working:
-            os._exit(1)  # nobody is left to wait for an answer
-
-    threading.Thread(target=watch, daemon=True).start()
+def _let_job_end() -> None:
+    """Wait until this process has no job, or for as long as a job takes to stop by itself."""
+    _working.acquire(timeout=STOP_SECONDS)
 
 
 @functools.cache
