@@ -84,13 +84,13 @@ def _read(folder: Path, fingerprint: str) -> tuple[list[RunEntry], list[str]]:
     unreadable: list[str] = []
     for marker in sorted(folder.glob(f"*/{runs.FINISHED}")):
         try:
-            run = runs.load(marker.parent)
+            experiment, environment = runs.describe(marker.parent)
             finished_at = marker.stat().st_mtime
         except (DamagedError, OSError) as error:  # of a file that is deleted meanwhile
             unreadable.append(str(error))
             continue
-        same_faces = run.environment.get("fingerprint") == fingerprint
-        entries.append(RunEntry(run.folder, run.experiment, same_faces, finished_at))
+        same_faces = environment.get("fingerprint") == fingerprint
+        entries.append(RunEntry(marker.parent, experiment, same_faces, finished_at))
     return [entry for entry in entries if entry.shown], unreadable
 
 

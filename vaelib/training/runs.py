@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import safetensors.torch
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from vaelib.config import Experiment, Norm
@@ -182,6 +183,31 @@ def load(folder: Path) -> Run:
     except OSError as error:
         raise DamagedError(f"{folder} is not a whole run: {error}") from error
     return Run(folder, experiment, history, environment)
+
+
+class Description(NamedTuple):
+    """What a finished run says of itself."""
+
+    experiment: Experiment
+    environment: dict[str, checked.Value]
+
+
+def describe(folder: Path) -> Description:
+    """What the finished run in this folder says of itself, in a thousandth of a second.
+
+    Of its weights names and shapes are checked, not their values. Raises DamagedError.
+    """
+    try:
+        experiment = _read_experiment(folder / EXPERIMENT)
+        environment = checked.read_json(folder / ENVIRONMENT, dict[str, checked.Value])
+        with checked.damage_in(folder / MODEL), safe_open(folder / MODEL, "pt") as file:
+            found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            for name, weight in _shapes(experiment.latent, experiment.norm).items():
+                if found.get(name) != list(weight.shape):
+                    raise ValueError(f"{name} is {found.get(name)}, not {list(weight.shape)}")
+    except OSError as error:
+        raise DamagedError(f"{folder} is not a whole run: {error}") from error
+    return Description(experiment, environment)
 
 
 def load_if_finished(folder: Path) -> Run | None:
