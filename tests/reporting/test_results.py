@@ -429,6 +429,19 @@ def test_numbers_without_an_origin_are_not_added_to(here: Results) -> None:
     assert here.numbers("claims") == {"C2": "ours"}
 
 
+@pytest.mark.parametrize("damage", ["", "[1, 2]", '{"data": 3}', '{"data": {', "[" * 100_000])
+def test_damaged_numbers_are_written_again_with_a_line(
+    here: Results, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here.folder / "numbers.json").parent.mkdir(parents=True, exist_ok=True)
+    (here.folder / "numbers.json").write_text(damage)
+    here.record("data", {"faces": 3})
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "numbers.json is damaged: " in message
+    assert here.numbers("data") == {"faces": 3}
+
+
 def test_tags_differ_for_another_run() -> None:
     assert [name for name, origin in OTHERS.items() if origin.tags == ORIGIN.tags] == []
 

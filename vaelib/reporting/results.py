@@ -6,19 +6,21 @@ A file whose content is the same already is left as it is.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from IPython.display import Markdown, display
 from PIL import Image, PngImagePlugin
 
 from vaelib.reporting import show
 from vaelib.reporting.picture import Picture
-from vaelib.support import files, provenance
-from vaelib.support.errors import InputError
+from vaelib.support import checked, files, provenance
+from vaelib.support.errors import DamagedError, InputError
 
 # What has to be the same throughout a report: an attribute of Origin, and its name in a PNG.
 PNG_TAGS = {
@@ -176,8 +178,13 @@ class Results:
     def _read(self) -> dict[str, Any]:
         if not self._numbers.exists():
             return {}
-        sections: dict[str, Any] = json.loads(self._numbers.read_text(encoding="utf-8"))
-        return sections
+        try:
+            text = checked.read_text(self._numbers)
+            with checked.damage_in(self._numbers):
+                return msgspec.convert(json.loads(text), dict[str, dict[str, Any]])
+        except DamagedError as error:
+            print(f"{error}; its sections are written again", file=sys.stderr)
+            return {}
 
     def _file(self, label: str) -> Path:
         number = label.removeprefix("fig-")
