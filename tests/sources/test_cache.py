@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.conftest import refusal
 from tests.sources.conftest import message_of
@@ -101,6 +102,65 @@ def test_a_name_that_would_lead_out_of_the_runs_is_refused_though_sealed(folder:
         changed.pop("seal", None)
         files.write_json(folder / cache.FACTS, {**changed, "seal": cache._seal(changed)})
         assert "facts.json" in message_of(cache.read, folder), name
+
+
+def seal(folder: Path, **changed: object) -> None:
+    """Change facts as a stranger would: with a seal that is right."""
+    new = {**facts(folder), **changed}
+    new.pop("seal", None)
+    files.write_json(folder / cache.FACTS, {**new, "seal": cache._seal(new)})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"faces": "2"},
+        {"faces": int("9" * 400)},
+        {"faces": 3},
+        {"kind": "animals"},
+        {"broken": [[1]]},
+        {"attribute_names": ["Smiling"] * 3},
+        {"sha256": {}},
+        {"sha256": {"../../etc/passwd": "0"}},
+    ],
+    ids=str,
+)
+def test_facts_that_no_preparation_writes_are_refused_though_sealed(
+    folder: Path, changed: dict[str, object]
+) -> None:
+    seal(folder, **changed)
+    assert " is damaged: " in message_of(cache.read, folder)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(3, np.uint8),
+        np.zeros(2, np.float32),
+        np.zeros((2, 2), np.uint8),
+        np.array(["a", "b"]),
+    ],
+    ids=lambda array: f"{array.dtype} {array.shape}",
+)
+def test_arrays_of_another_type_or_shape_are_refused_though_their_checksum_is_right(
+    folder: Path, array: NDArray[Any]
+) -> None:
+    np.save(folder / cache.SPLIT, array)
+    sums = {**facts(folder)["sha256"], cache.SPLIT: files.checksum(folder / cache.SPLIT)}
+    seal(folder, sha256=sums)
+    assert f"is damaged: {cache.SPLIT} is not" in message_of(cache.read, folder)
+
+
+def test_an_array_that_claims_more_than_its_file_holds_is_refused(folder: Path) -> None:
+    file = folder / cache.SPLIT
+    file.write_bytes(file.read_bytes().replace(b"(2,)", b"(9,)"))
+    seal(folder, sha256={**facts(folder)["sha256"], cache.SPLIT: files.checksum(file)})
+    assert f"is damaged: {cache.SPLIT} is not" in message_of(cache.read, folder)
+
+
+def test_facts_that_are_nested_without_end_are_refused(folder: Path) -> None:
+    (folder / cache.FACTS).write_text("[" * 100_000)
+    assert "is damaged: facts.json" in message_of(cache.read, folder)
 
 
 def test_packages_that_are_missing_are_all_named_as_pip_calls_them(

@@ -11,10 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
+import numpy as np
+
+from vaelib.config import IMAGE_SHAPE
 from vaelib.sources import storage
-from vaelib.support import files
+from vaelib.support import checked, files
 from vaelib.support.errors import InputError
 
 Kind = Literal["celeba", "photos", "synthetic"]
@@ -25,6 +29,29 @@ IMAGES, ATTRIBUTES, SPLIT, FACTS = "images.npy", "attributes.npy", "split.npy", 
 # needs none of them.
 DECODERS = ("joblib", "PIL", "simplejpeg", "cv2")
 PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless"}  # where pip calls a module otherwise
+
+
+MOST_FACTS = 2**26  # bytes: the names of a million broken photos
+
+
+class _Facts(msgspec.Struct):
+    """What facts.json holds."""
+
+    name: str
+    fingerprint: str
+    kind: Kind
+    faces: Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+    attribute_names: list[str]
+    broken: list[str]
+    sha256: dict[str, str]  # of each array's file
+    seal: str  # of all the others
+
+    def arrays(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Type and shape of the array in each file."""
+        expected = {IMAGES: ("uint8", (self.faces, *IMAGE_SHAPE)), SPLIT: ("uint8", (self.faces,))}
+        if self.attribute_names:
+            expected[ATTRIBUTES] = ("bool", (self.faces, len(self.attribute_names)))
+        return expected
 
 
 @dataclass(frozen=True)
@@ -85,34 +112,49 @@ def read(folder: Path) -> Prepared:
     """
     file = FACTS
     try:
-        facts = json.loads((folder / file).read_text(encoding="utf-8"))
-        seal = facts.pop("seal")
-        # The name is looked at because it makes folders, and whoever changes it can seal it anew.
-        if seal != _seal(facts) or facts["name"] != clean_name(facts["name"]):
-            raise ValueError
-        for file, checksum in facts["sha256"].items():
-            if files.checksum(folder / file) != checksum:
+        facts = _read_facts(folder / file)
+        for file, (dtype, shape) in facts.arrays().items():
+            if files.checksum(folder / file) != facts.sha256[file]:
+                raise ValueError
+            array = np.load(folder / file, mmap_mode="r")
+            # Whoever changes an array can seal the facts anew.
+            if (array.dtype, array.shape) != (np.dtype(dtype), shape):
                 raise ValueError
     except FileNotFoundError:
         fault = f"has no {file}"
     except OSError as error:
         storage.refuse(error, folder / file)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, AttributeError, EOFError):  # what numpy raises differs
         fault = f"is damaged: {file} is not as it was written"
     else:
         return Prepared(
             folder=folder.absolute(),
-            name=facts["name"],
-            kind=facts["kind"],
-            faces=facts["faces"],
-            attribute_names=tuple(facts["attribute_names"]),
-            broken=tuple(facts["broken"]),
-            fingerprint=facts["fingerprint"],
+            name=facts.name,
+            kind=facts.kind,
+            faces=facts.faces,
+            attribute_names=tuple(facts.attribute_names),
+            broken=tuple(facts.broken),
+            fingerprint=facts.fingerprint,
         )
     raise InputError(
         f"{folder} {fault}; copy it again from the machine that prepared these faces, "
         "or give their photos"
     )
+
+
+def _read_facts(path: Path) -> _Facts:
+    """The facts. Raises OSError, and ValueError for any that are not as they were written."""
+    content = checked.read_bytes(path, MOST_FACTS)
+    with checked.damage_in(path):
+        found = json.loads(content)
+        facts = msgspec.convert(found, _Facts)
+        del found["seal"]
+        # The name is looked at because it makes folders, and whoever changes it can seal it anew.
+        if facts.seal != _seal(found) or facts.name != clean_name(facts.name):
+            raise ValueError("it does not have its seal")
+        if facts.arrays().keys() != facts.sha256.keys():
+            raise ValueError("it has checksums of other files")
+    return facts
 
 
 def check_installed(*modules: str) -> None:
