@@ -50,13 +50,24 @@ def test_the_parts_have_about_as_many_faces_with_glasses(tried: dict[str, Tried]
     assert max(shares) - min(shares) < 6  # percent; 150 faces in each of the smaller parts
 
 
-def test_a_photo_of_ones_own_is_turned_and_framed_in_its_middle(tried: dict[str, Tried]) -> None:
+def test_a_face_at_the_side_of_a_photo_is_framed_as_it_was(tried: dict[str, Tried]) -> None:
+    before, *_ = tried["From a photo to 64 x 48"]
+    around_face, middle = before["framed"].astype(float)
+    face = before["eight"][0].numpy().astype(float)
+    assert before["crop"] == "face"
+    assert abs(around_face - face).mean() < 0.5 * abs(middle - face).mean()
+
+
+def test_a_photo_of_ones_own_without_a_face_is_turned_and_framed_in_its_middle(
+    tried: dict[str, Tried],
+) -> None:
     _, after, *_ = tried["From a photo to 64 x 48"]
     assert after["upright"].size == (300, 500)
-    red, _, blue = after["framed"][0].float()
-    for row in (0, 63):  # of the 100 red pixels above and below, two thirds are cut off
-        assert red[row].min() > 200
-    assert blue[10:54].min() > 200
+    assert after["crop"] == "middle"
+    for red, _, blue in after["framed"]:
+        for row in (0, 63):  # of the 100 red pixels above and below, two thirds are cut off
+            assert red[row].min() > 200
+        assert blue[10:54].min() > 200
 
 
 def test_without_mirroring_the_faces_stay_as_they_are(tried: dict[str, Tried]) -> None:
