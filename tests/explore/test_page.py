@@ -362,10 +362,12 @@ def test_a_reload_finds_what_was_chosen(opened: Opened) -> None:
     if "/lab/" in opened.address:
         pytest.skip("JupyterLab's own page keeps its kernel")
     opened.show("Generate")
+    first = opened.drawn("faces drawn from noise")
     opened.page.get_by_role("button", name="Other faces").and_(
         opened.page.locator(":visible")
     ).click()
-    opened.page.wait_for_timeout(2_000)
+    opened.changed("faces drawn from noise", first)
+    opened.page.wait_for_timeout(2_000)  # until the page has kept what was chosen
     before = opened.drawn("faces drawn from noise")
     kept = opened.page.get_by_role("region", name="kept faces").get_by_role("button").count()
     opened.page.reload()
